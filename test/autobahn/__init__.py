@@ -1,0 +1,1 @@
+"""The Autobahn Testsuite against our server and our client; `make autobahn`."""

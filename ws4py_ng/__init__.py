@@ -1,0 +1,50 @@
+"""ws4py_ng: WebSocket over anything that answers with bytes (RFC 6455, RFC 7692).
+
+Subclass `ws4py_ng.websocket.WebSocket` for a server, a ``WebSocketClient`` of
+`ws4py_ng.client` for a client, and override `opened`, `received_message`, `closed`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+from ._core import BUILD
+from ._version import __version__
+
+__author__ = "the ws4py_ng authors"
+__all__ = ["BUILD", "WS_KEY", "WS_VERSION", "__version__", "configure_logger", "format_addresses"]
+
+WS_KEY = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+WS_VERSION = (8, 13)
+
+
+def configure_logger(stdout: bool = True, filepath: str | None = None, level: int = logging.INFO) -> logging.Logger:
+    """Let the logger of this package write to standard output, to a file that rotates, or both.
+
+    For a program without a logging configuration of its own.
+    """
+    from logging.handlers import RotatingFileHandler  # it loads socket and more
+
+    logger = logging.getLogger("ws4py_ng")
+    logger.setLevel(level)
+    formatter = logging.Formatter("[%(asctime)s] %(levelname)s %(message)s")
+    handlers: list[logging.Handler] = []
+    if filepath:
+        handlers.append(RotatingFileHandler(filepath, maxBytes=10485760, backupCount=3))
+    if stdout:
+        handlers.append(logging.StreamHandler(sys.stdout))
+    for handler in handlers:
+        handler.setLevel(level)
+        handler.setFormatter(formatter)
+        logger.addHandler(handler)
+    return logger
+
+
+def format_addresses(ws: Any) -> str:
+    """Name both ends of a connection, for a log line."""
+    local, peer = ws.local_address, ws.peer_address
+    if isinstance(local, tuple) and isinstance(peer, tuple):
+        return f"[Local => {local[0]}:{local[1]} | Remote => {peer[0]}:{peer[1]}]"
+    return f"[Bound to '{local or peer}']"

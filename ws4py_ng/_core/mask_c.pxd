@@ -1,0 +1,1 @@
+cpdef bytes mask_slice(bytes data, Py_ssize_t start, Py_ssize_t stop, bytes key)

@@ -1,0 +1,2 @@
+cpdef bytes frame_head(int first, unsigned long long length, bytes key)
+cpdef bytes encode_frame(int first, payload, bytes key)

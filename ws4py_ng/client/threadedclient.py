@@ -1,0 +1,55 @@
+"""The client for threads: one thread reads, any thread may send."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from . import HeaderSource, WebSocketBaseClient
+
+__all__ = ["WebSocketClient"]
+
+
+class WebSocketClient(WebSocketBaseClient):
+    """Connect, and be served by a thread of its own.
+
+    ``connect()`` returns when the handshake is done; the hooks are called in the thread.
+    ``run_forever()`` waits for the end. Parameters: see `WebSocketBaseClient`.
+    """
+
+    _strict = True
+
+    def __init__(
+        self,
+        url: str,
+        protocols: Sequence[str] | None = None,
+        extensions: Sequence[Any] | None = None,
+        heartbeat_freq: float | None = None,
+        ssl_options: Mapping[str, Any] | None = None,
+        headers: HeaderSource | None = None,
+        exclude_headers: Iterable[str] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            url, protocols, extensions, heartbeat_freq, ssl_options, headers, exclude_headers, **options
+        )
+        self._th = threading.Thread(target=self.run, name="WebSocketClient", daemon=True)
+
+    @property
+    def daemon(self) -> bool:
+        """Whether the program may end while the thread runs."""
+        return self._th.daemon
+
+    @daemon.setter
+    def daemon(self, flag: bool) -> None:
+        self._th.daemon = flag
+
+    def handshake_ok(self) -> None:
+        """Start the thread."""
+        self._th.start()
+
+    def run_forever(self) -> None:
+        """Wait until the connection has ended and `closed` has returned; Ctrl-C gets through."""
+        while self._th.is_alive():
+            self._th.join(0.1)

@@ -1,0 +1,9 @@
+"""One end of a WebSocket, without any transport: hooks, session, send, close, ping."""
+
+from __future__ import annotations
+
+from .sender import Buffer, Payload
+from .session import Ending, Endpoint, Step
+from .transport import NO_TRANSPORT, Transport
+
+__all__ = ["NO_TRANSPORT", "Buffer", "Ending", "Endpoint", "Payload", "Step", "Transport"]

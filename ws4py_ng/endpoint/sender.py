@@ -1,0 +1,206 @@
+"""The sending half of an endpoint: send, ping, close, and the outbox they fill.
+
+Bytes never travel by yield: a frame is encoded and put into the outbox under the
+transport's guard, so that the order of the compressor is the order of the wire, and the
+transport sends it when it sees fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..codes import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    INTERNAL_ERROR,
+    MAX_CLOSE_REASON,
+    MAX_CONTROL_PAYLOAD,
+    NO_STATUS_RECEIVED,
+    NORMAL_CLOSURE,
+    PING,
+    PONG,
+    TEXT,
+    describe,
+    is_sendable,
+)
+from ..exc import ConnectionClosed
+from ..messaging import CloseControlMessage, Message
+from ..states import NEXT, Event, State
+from ..streaming import Stream
+from .transport import NO_TRANSPORT, Transport
+
+__all__ = ["Buffer", "Payload", "Sender"]
+
+Buffer = bytes | bytearray | memoryview
+Payload = str | Buffer | Message | Iterable["str | Buffer"]
+
+
+class Sender:
+    """Send on one connection, from any thread that its transport knows."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._transport: Transport = NO_TRANSPORT
+        self._state = State.OPEN
+        self._outbox: list[bytes] = []
+        self._outbox_size = 0
+        self._fragmenting = False
+
+    def send(self, payload: Payload, binary: bool = False) -> Any:
+        """Send one message.
+
+        A str is text. Bytes are text as well, unless ``binary``. An iterable of them is
+        sent as one message, a fragment for each (RFC 6455 5.4). A Message goes as it is.
+
+        Returns what the transport returns: None when it blocks; else an awaitable that may
+        be ignored, or awaited until the peer keeps up. Raises ConnectionClosed when the
+        WebSocket is closing or closed, ValueError for bytes that are no text, and for
+        anything else.
+        """
+        if isinstance(payload, str):
+            return self._send_frame(TEXT, payload.encode("utf-8"))
+        if isinstance(payload, bytes | bytearray | memoryview):
+            return self._send_frame(BINARY, payload) if binary else self._send_frame(TEXT, _checked_text(payload))
+        if isinstance(payload, Message):
+            if payload.opcode >= CLOSE:
+                return self._send_control(payload.opcode, payload.data)
+            return self._send_frame(payload.opcode, payload.data)
+        if isinstance(payload, Iterable) and not isinstance(payload, dict):
+            return self._send_fragments(iter(payload), BINARY if binary else TEXT)
+        raise ValueError(f"Cannot send {type(payload).__name__}: expected str, bytes, a Message or an iterable of them")
+
+    def ping(self, message: str | Buffer) -> Any:
+        """Send a Ping of at most 125 bytes; the Pong comes to `ponged` (RFC 6455 5.5.2)."""
+        return self._send_control(PING, message.encode("utf-8") if isinstance(message, str) else bytes(message))
+
+    def close(self, code: int = NORMAL_CLOSURE, reason: str | Buffer = "") -> Any:
+        """Begin the closing handshake, or answer the peer's (RFC 6455 7.1.2); once.
+
+        Code 1005 sends a Close frame without a code. Raises ValueError for a code that
+        must not be sent and for a reason of more than 123 bytes.
+        """
+        if code == NO_STATUS_RECEIVED:
+            payload = b""
+        elif is_sendable(code):
+            text = reason.encode("utf-8") if isinstance(reason, str) else bytes(reason)
+            if len(text) > MAX_CLOSE_REASON:
+                raise ValueError(f"A close reason has at most {MAX_CLOSE_REASON} bytes, got {len(text)}")
+            payload = CloseControlMessage(code, text).data
+        else:
+            raise ValueError(f"Close code {describe(code)} cannot be sent: use 1000 to 1014 or 3000 to 4999")
+        with self._transport.guard:
+            if not self._advance(Event.CLOSE_SENT):
+                return None
+            self._append(CLOSE, payload)
+        try:
+            return self._transport.written()
+        except ConnectionClosed:
+            return None  # the peer is gone: nothing is left to close
+
+    def _send_frame(self, opcode: int, data: Buffer, fin: bool = True) -> Any:
+        if isinstance(data, memoryview):
+            data = data.tobytes()
+        transport = self._transport
+        while True:
+            with transport.guard:
+                self._check_open()
+                if opcode == CONTINUATION or not self._fragmenting:
+                    self._fragmenting = not fin
+                    self._append(opcode, data, fin)
+                    break
+            with transport.fragments:
+                pass
+        return transport.written()
+
+    def _check_open(self) -> None:
+        if self._state is not State.OPEN:
+            raise ConnectionClosed(f"Cannot send on a terminated websocket: it is {self._state.value}")
+
+    def _send_control(self, opcode: int, payload: bytes) -> Any:
+        if len(payload) > MAX_CONTROL_PAYLOAD:
+            raise ValueError(f"A control frame has at most {MAX_CONTROL_PAYLOAD} bytes, got {len(payload)}")
+        if opcode == CLOSE:
+            return self.close(payload[0] << 8 | payload[1], payload[2:]) if payload else self.close(NO_STATUS_RECEIVED)
+        with self._transport.guard:
+            self._check_open()
+            self._append(opcode, payload)
+        return self._transport.written()
+
+    def _send_fragments(self, pieces: Iterator[str | Buffer], opcode: int) -> Any:
+        """Send each piece when the next one shows that it is not the last."""
+        with self._transport.fragments:
+            try:
+                last = next(pieces, b"")
+                for piece in pieces:
+                    self._send_frame(opcode, _to_bytes(last), fin=False)
+                    opcode = CONTINUATION
+                    last = piece
+                return self._send_frame(opcode, _to_bytes(last))
+            except ConnectionClosed:
+                raise
+            except BaseException:
+                # Half a message was sent: nothing may follow it but a Close frame.
+                if opcode == CONTINUATION:
+                    self.close(INTERNAL_ERROR, "A message broke off")
+                raise
+
+    def _append(self, opcode: int, data: Buffer, fin: bool = True) -> None:
+        self._outbox_size += self._stream.encode(opcode, data, self._outbox, fin)
+
+    def bytes_to_send(self) -> bytes:
+        """Take what is to be sent, if no transport does; for a session driven by hand."""
+        return b"".join(self._take_outbox())
+
+    def _take_outbox(self) -> list[bytes]:
+        with self._transport.guard:
+            outbox = self._outbox
+            self._outbox = []
+            self._outbox_size = 0
+        return outbox
+
+    def _send_if_open(self, opcode: int, payload: bytes) -> None:
+        """Send a control frame that nobody waits for: nothing, once we are closing."""
+        with self._transport.guard:
+            if self._state is not State.OPEN:
+                return
+            self._append(opcode, payload)
+        self._transport.written()
+
+    def _send_ping(self, payload: bytes) -> None:
+        self._send_if_open(PING, payload)
+
+    def _send_pong(self, payload: bytes) -> None:
+        """Answer a Ping (RFC 6455 5.5.2), or beat."""
+        self._send_if_open(PONG, payload)
+
+    def _advance(self, event: Event) -> bool:
+        """Move in the table of the closing handshake; False if the event does not count."""
+        state = NEXT.get((self._state, event))
+        if state is None:
+            return False
+        self._state = state
+        return True
+
+    def _lost(self) -> None:
+        """Take note that the transport is gone: what is sent from now on raises."""
+        self._advance(Event.ENDED)
+
+
+def _to_bytes(piece: object) -> Buffer:
+    if isinstance(piece, str):
+        return piece.encode("utf-8")
+    if isinstance(piece, bytes | bytearray | memoryview):
+        return piece
+    raise ValueError(f"Cannot send {type(piece).__name__} as a fragment: expected str or bytes")
+
+
+def _checked_text(payload: Buffer) -> Buffer:
+    try:
+        str(payload, "utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"These bytes are not UTF-8 text ({error.reason} at byte {error.start}): send(payload, binary=True)"
+        ) from None
+    return payload

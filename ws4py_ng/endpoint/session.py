@@ -1,0 +1,248 @@
+"""One end of a WebSocket: the hooks, and the session that calls them.
+
+The outermost of the nested generators. `Endpoint.session` asks a provider for bytes by
+yield and gets them by send; it alone turns a broken rule into a Close frame. What goes
+out waits in an outbox until the transport takes it: bytes never travel by yield.
+
+It knows no socket, no thread, no loop and no clock: `Transport` is all that it needs of
+them. Without one, whoever drives the session collects `bytes_to_send`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Generator
+from contextlib import suppress
+from inspect import isawaitable
+from typing import Any, NamedTuple
+
+from ..codes import ABNORMAL_CLOSURE, CLOSE, INTERNAL_ERROR, MAX_CLOSE_REASON, describe
+from ..exc import ConnectionClosed, ProtocolError
+from ..keepalive import Keepalive, PeerTimeout
+from ..limits import DEFAULT_LIMITS, Limits
+from ..messaging import (
+    BinaryMessage,
+    CloseControlMessage,
+    PingControlMessage,
+    PongControlMessage,
+    TextMessage,
+)
+from ..states import Event, State
+from ..streaming import Stream
+from .sender import Sender
+
+__all__ = ["Ending", "Endpoint", "Step"]
+
+logger = logging.getLogger("ws4py_ng")
+
+Step = int | Awaitable[object]
+
+
+class Ending(NamedTuple):
+    """Say how a session ended: the close code, the reason, whether both Close frames passed."""
+
+    code: int
+    reason: bytes | str
+    clean: bool
+
+
+class Endpoint(Sender):
+    """Be the base of every WebSocket: subclass, and override the hooks."""
+
+    def __init__(self, stream: Stream, limits: Limits = DEFAULT_LIMITS) -> None:
+        super().__init__(stream)
+        self._limits = limits
+        self._keepalive = Keepalive(limits)
+        self._begun = False
+        self._ended = False
+
+    # Hooks, to be overridden
+
+    def opened(self) -> Awaitable[object] | None:
+        """Be called once, when the opening handshake has succeeded."""
+        return None
+
+    def received_message(self, message: TextMessage | BinaryMessage) -> Awaitable[object] | None:
+        """Be called with each complete message; ``message.data`` is bytes, ``str(message)`` text."""
+        return None
+
+    def ponged(self, pong: PongControlMessage) -> Awaitable[object] | None:
+        """Be called with each Pong that does not answer a Ping of the keepalive."""
+        return None
+
+    def closed(self, code: int, reason: bytes | str | None = None) -> Awaitable[object] | None:
+        """Be called once, at the end; 1006 if the peer sent no Close frame.
+
+        ``reason`` is bytes as they came in the peer's Close frame, or a str of ours.
+        """
+        return None
+
+    def unhandled_error(self, error: Exception) -> None:
+        """Be called with an error of a hook or of the transport; logs it."""
+        if isinstance(error, ConnectionError):
+            logger.info("%s lost its connection: %s", type(self).__name__, error)
+        else:
+            logger.error("%s failed", type(self).__name__, exc_info=error)
+
+    # The session
+
+    def session(self) -> Generator[Step, Any, Ending]:
+        """Run the connection from `opened` to `closed`; any provider of bytes may drive it.
+
+        Yields an int n >= 1: send at least one byte, n are wanted; ``b""`` is the end.
+        Yields an awaitable: wait for it, then send None, or throw what it raised.
+        Returns how it ended. Throw into it what broke the provider.
+        """
+        ending = Ending(ABNORMAL_CLOSURE, "Going away", False)
+        try:
+            pending = self._begin()
+            if pending is not None:
+                yield from self._pending(pending)
+            ending = yield from self._converse()
+        except ConnectionClosed as error:
+            ending = yield from self._sent_too_late(error)
+        except Exception as error:
+            ending = self._failed_hook(error)
+        except GeneratorExit:
+            self._finish(ending.code, ending.reason)
+            raise
+        pending = self._finish(ending.code, ending.reason)
+        if pending is not None:
+            try:
+                yield from self._pending(pending)
+            except Exception as error:
+                self._report(error)
+        return ending
+
+    def _converse(self) -> Generator[Step, Any, Ending]:
+        stream = self._stream
+        while True:
+            try:
+                message = stream.try_message()
+            except ProtocolError as violation:
+                return self._fail(violation.code, violation.reason)
+            kind = type(message)
+            if kind is TextMessage or kind is BinaryMessage:
+                pending = self.received_message(message)  # type: ignore[arg-type]
+                if pending is not None:
+                    yield from self._pending(pending)
+            elif message is None:
+                if stream.at_eof:
+                    return Ending(ABNORMAL_CLOSURE, "Going away", False)
+                try:
+                    yield from stream.refill()
+                except Exception as error:
+                    return self._broken(error)
+                self._keepalive.active = True
+            elif stream.closing is not None:
+                return (yield from self._peer_closed(stream.closing))
+            elif isinstance(message, PingControlMessage):
+                self._send_pong(message.data)
+            elif isinstance(message, PongControlMessage) and not self._is_answer(message):
+                pending = self.ponged(message)
+                if pending is not None:
+                    yield from self._pending(pending)
+
+    def _pending(self, hook: Awaitable[object]) -> Generator[Step, Any, None]:
+        """Wait for an async hook. A hook that returned something else did not mean it."""
+        if isawaitable(hook):
+            yield hook
+
+    def _is_answer(self, pong: PongControlMessage) -> bool:
+        """Tell whether a Pong answers a Ping of the keepalive."""
+        return self._keepalive.ponged(pong.data, self._transport.now())
+
+    def _begin(self) -> Awaitable[object] | None:
+        """Call `opened`, once."""
+        if self._begun:
+            return None
+        self._begun = True
+        self._advance(Event.OPENED)
+        return self.opened()
+
+    def _finish(self, code: int, reason: bytes | str) -> Awaitable[object] | None:
+        """Call `closed`, once."""
+        if self._ended:
+            return None
+        self._ended = True
+        self._advance(Event.ENDED)
+        try:
+            return self.closed(code, reason)
+        except Exception as error:
+            self._report(error)
+            return None
+
+    def _peer_closed(self, closing: CloseControlMessage) -> Generator[Step, Any, Ending]:
+        """Answer the peer's Close frame; a client then waits for the server to hang up (RFC 6455 7.1.1)."""
+        self._advance(Event.CLOSE_RECEIVED)
+        if self._state is not State.ENDING:
+            self.close(closing.code, closing.reason)
+        ending = Ending(closing.code, closing.reason, True)
+        stream = self._stream
+        while stream.always_mask is True and self._state is State.ENDING and not stream.at_eof:
+            try:
+                yield from stream.refill()
+            except Exception:
+                break
+        return ending
+
+    def _fail(self, code: int, reason: str) -> Ending:
+        """Fail the connection: say why and read no more (RFC 6455 7.1.7)."""
+        payload = CloseControlMessage(code, _shortened(reason)).data
+        with self._transport.guard:
+            told = self._state is not State.OPEN
+            if self._advance(Event.FAILED) and not told:
+                self._append(CLOSE, payload)
+        logger.info("%s fails the connection: %s %s", type(self).__name__, describe(code), reason)
+        with suppress(ConnectionClosed):
+            self._transport.written()
+        return Ending(code, reason, False)
+
+    def _failed_hook(self, error: Exception) -> Ending:
+        self._report(error)
+        return self._fail(INTERNAL_ERROR, "Internal error")
+
+    def _sent_too_late(self, error: ConnectionClosed) -> Generator[Step, Any, Ending]:
+        """Go on after a hook sent what could not be sent any more: the peer's Close is to come."""
+        while self._state is State.CLOSING:
+            logger.debug("%s: %s", type(self).__name__, error)
+            try:
+                return (yield from self._converse())
+            except ConnectionClosed as again:
+                error = again
+            except Exception as failure:
+                return self._failed_hook(failure)
+        if self._state is State.OPEN:  # it was another WebSocket that is closed
+            return self._failed_hook(error)
+        return Ending(ABNORMAL_CLOSURE, "Going away", False)
+
+    def _broken(self, error: Exception) -> Ending:
+        """End without the peer: the provider broke, or the peer's time is up."""
+        if isinstance(error, PeerTimeout):
+            logger.info("%s is given up: %s", type(self).__name__, error)
+            if self._state is State.OPEN:
+                self._fail(INTERNAL_ERROR, str(error))
+            return Ending(ABNORMAL_CLOSURE, str(error), False)
+        self._report(error)
+        return Ending(ABNORMAL_CLOSURE, "Going away", False)
+
+    def _report(self, error: Exception) -> None:
+        try:
+            self.unhandled_error(error)
+        except Exception:
+            logger.exception("%s.unhandled_error failed", type(self).__name__)
+
+    def tick(self, now: float) -> float:
+        """Send a Ping or a heartbeat if it is due; return when to call again.
+
+        Raises PeerTimeout when the peer's time is up: throw it into the session.
+        """
+        if self._state is State.OPEN:
+            return self._keepalive.tick(now, self._send_ping, self._send_pong)
+        return self._keepalive.closing(now)
+
+
+
+def _shortened(reason: str) -> bytes:
+    """Cut a reason of ours to what a Close frame holds, between two characters."""
+    return reason.encode("utf-8")[:MAX_CLOSE_REASON].decode("utf-8", "ignore").encode("utf-8")

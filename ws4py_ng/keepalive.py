@@ -1,0 +1,99 @@
+"""When to ping, when to give up, when to beat: timers without a clock (RFC 6455 5.5.2).
+
+Whoever drives a connection calls `tick` with the time, in seconds of any monotonic clock,
+and learns when to call it next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from math import inf
+
+from .limits import Limits
+
+__all__ = ["Keepalive", "PeerTimeout"]
+
+_serial = count()
+
+
+class PeerTimeout(TimeoutError):
+    """Report a peer that did not answer a Ping or a Close in time."""
+
+
+class Keepalive:
+    """Keep the times of one connection; see `Limits` for what they mean.
+
+    ``latency`` is the time from the last Ping to its Pong, in seconds, None before the
+    first. ``active`` is set by whoever receives bytes: any byte is a sign of life.
+    """
+
+    __slots__ = ("_beat_at", "_close_at", "_limits", "_payload", "_ping_at", "_pinged_at", "active", "beat", "latency")
+
+    def __init__(self, limits: Limits, beat: float | None = None) -> None:
+        self._limits = limits
+        self.beat = beat
+        self.latency: float | None = None
+        self.active = False
+        self._payload: bytes | None = None
+        self._ping_at: float | None = None
+        self._beat_at: float | None = None
+        self._close_at: float | None = None
+        self._pinged_at: float | None = None
+
+    def tick(self, now: float, ping: Callable[[bytes], object], pong: Callable[[bytes], object]) -> float:
+        """Send what is due by ``ping`` and ``pong``; return when to come again.
+
+        Raises PeerTimeout when the time of the peer is up.
+        """
+        self._check_alive(now)
+        interval = self._limits.ping_interval
+        if interval is not None:
+            if self._ping_at is None:
+                self._ping_at = now + interval
+            elif now >= self._ping_at:
+                self._ping_at = now + interval
+                if self._pinged_at is None:
+                    self._pinged_at = now
+                    self.active = False
+                    self._payload = b"ng-%d" % next(_serial)
+                    ping(self._payload)
+        if self.beat and (self._beat_at is None or now >= self._beat_at):
+            if self._beat_at is not None:
+                pong(b"beep")
+            self._beat_at = now + self.beat
+        return self._next()
+
+    def closing(self, now: float) -> float:
+        """Wait for the peer's Close frame; return when to come again."""
+        self._check_alive(now)
+        if self._limits.close_timeout is not None:
+            if self._close_at is None:
+                self._close_at = now + self._limits.close_timeout
+            elif now >= self._close_at:
+                raise PeerTimeout(f"The peer did not end the connection within {self._limits.close_timeout:g} s")
+        return self._next()
+
+    def ponged(self, payload: bytes, now: float) -> bool:
+        """Take a Pong; tell whether it answers a Ping of ours."""
+        if payload != self._payload:
+            return False
+        if self._pinged_at is not None:
+            self.latency = now - self._pinged_at
+        self._payload = self._pinged_at = None
+        return True
+
+    def _check_alive(self, now: float) -> None:
+        timeout = self._limits.ping_timeout
+        if self._pinged_at is None or timeout is None:
+            return
+        if self.active:
+            self._pinged_at = None
+        elif now >= self._pinged_at + timeout:
+            raise PeerTimeout(f"The peer was silent for {timeout:g} s after a Ping")
+
+    def _next(self) -> float:
+        timeout = self._limits.ping_timeout
+        give_up = self._pinged_at + timeout if self._pinged_at is not None and timeout is not None else None
+        times = (self._ping_at, self._beat_at, self._close_at, give_up)
+        return min((time for time in times if time is not None), default=inf)

@@ -1,0 +1,97 @@
+"""Every bound that a peer can run into, with its default and its reason.
+
+All are on by default. They are checked before memory is spent. It knows numbers only:
+who enforces a limit imports it from here and names the limit in the error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+__all__ = ["DEFAULT_LIMITS", "Limits"]
+
+KIB = 1024
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bound what one connection may cost. Sizes in bytes, times in seconds.
+
+    Pass one to a server or a client: ``serve(Chat, limits=Limits(max_message_size=16 * MIB))``.
+    ``None`` for a time switches it off. Raises ValueError for a value that makes no sense.
+    """
+
+    max_message_size: int = 1 * MIB
+    """Longest message, over all its fragments and after inflation; more is answered by
+    Close 1009 from the frame header. One MiB is what the strictest wide-spread peer takes;
+    a connection can never hold more than this of a message it has not delivered."""
+
+    max_frame_size: int | None = None
+    """Longest payload of one frame on the wire; None: as long as the message may be.
+    For peers that should stream large messages in fragments. More: Close 1009."""
+
+    max_fragments: int | None = None
+    """Most frames in one message, empty ones too; None: the larger of 1024 and one per 16
+    bytes of ``max_message_size``. Endless tiny fragments cost time, not size. More: Close 1009."""
+
+    max_head_size: int = 16 * KIB
+    """Whole head of a handshake request or response; more: HTTP 431. Nothing larger is
+    ever buffered of a handshake."""
+
+    max_line_size: int = 8 * KIB
+    """One line of that head: the request line (HTTP 414) or a header (HTTP 431)."""
+
+    max_headers: int = 128
+    """Header lines of a handshake; more: HTTP 431."""
+
+    open_timeout: float | None = 10.0
+    """The whole opening handshake, connecting included, not each read of it: else a peer
+    that sends a byte a minute holds a thread for ever. Then: HTTP 408."""
+
+    close_timeout: float | None = 10.0
+    """From our Close frame to the end of the connection. Then the socket is closed as it is."""
+
+    ping_interval: float | None = 20.0
+    """Time between two Pings. Shorter than the silence after which proxies cut (60 s is common)."""
+
+    ping_timeout: float | None = 20.0
+    """Silence after a Ping after which the peer is given up, with 1006 for the application.
+    Any byte is a sign of life: a peer in the middle of a long frame cannot pong."""
+
+    write_timeout: float | None = 40.0
+    """Time for which a peer may take none of what we send. It would have failed to answer
+    pings for as long (``ping_interval + ping_timeout``)."""
+
+    max_outbox: int = 64 * KIB
+    """Bytes of outgoing frames that wait in memory; beyond it a send blocks, or waits when
+    awaited, and reading stops. The size of a kernel's socket buffer: more does not help."""
+
+    read_size: int = 64 * KIB
+    """Most bytes taken from the provider at once. It bounds the work of a turn as well: the
+    smallest client frame has 6 bytes, so one turn holds at most 10,922 of them."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is None and field.default is not None and not field.name.endswith(("timeout", "interval")):
+                raise ValueError(f"Limits.{field.name} cannot be None: it is a size, expected an int >= 1")
+            if value is not None and not value > 0:
+                raise ValueError(f"Limits.{field.name} is {value!r}, expected more than 0")
+
+    @property
+    def frame_budget(self) -> int:
+        """Bytes that one frame's payload may have."""
+        if self.max_frame_size is None:
+            return self.max_message_size
+        return min(self.max_frame_size, self.max_message_size)
+
+    @property
+    def fragment_budget(self) -> int:
+        """Frames that one message may have."""
+        if self.max_fragments is None:
+            return max(1024, self.max_message_size // 16)
+        return self.max_fragments
+
+
+DEFAULT_LIMITS = Limits()

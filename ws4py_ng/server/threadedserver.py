@@ -1,0 +1,209 @@
+"""A server that needs nothing but Python: one thread for each connection.
+
+    with serve(EchoWebSocket, "127.0.0.1", 9000) as server:
+        server.serve_forever()
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import selectors
+import socket
+import ssl
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+from ..extensions import PerMessageDeflateFactory
+from ..handshake import OriginRule
+from ..limits import DEFAULT_LIMITS, Limits
+from .acceptor import Acceptor, Handlers
+from .visitor import ProcessRequest, Visitor
+
+__all__ = ["Server", "serve"]
+
+logger = logging.getLogger("ws4py_ng")
+
+# The system is short of something that others may give back.
+SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+BACK_OFF = 0.5
+
+
+def serve(
+    handlers: Handlers,
+    host: str | None = "127.0.0.1",
+    port: int = 9000,
+    *,
+    ssl_context: ssl.SSLContext | None = None,
+    sock: socket.socket | None = None,
+    process_request: ProcessRequest | None = None,
+    protocols: Sequence[str] = (),
+    origins: Sequence[OriginRule] = (),
+    deflate: bool | PerMessageDeflateFactory | None = True,
+    headers: Sequence[tuple[str, str]] = (),
+    heartbeat_freq: float | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    max_connections: int = 1000,
+) -> Server:
+    """Listen, and return the `Server`; the address is bound when this returns.
+
+    ``handlers`` is a WebSocket class, a dict from path to class, or a function from a
+    `Request` to a class. ``host`` None is every interface, ``port`` 0 any free one; or give
+    a listening ``sock``, of TCP or Unix. ``process_request`` may answer a request by plain
+    HTTP: a page, a health check. Of ``protocols`` the first that a client offers is chosen;
+    ``origins`` lists web sites that may connect beside the server's own, "*" for all.
+    More than ``max_connections`` at once, each of which has a thread, get 503.
+    """
+    acceptor = Acceptor(
+        handlers=handlers,
+        protocols=protocols,
+        origins=origins,
+        deflate=deflate,
+        headers=headers,
+        limits=limits,
+        heartbeat_freq=heartbeat_freq,
+    )
+    listeners = [sock] if sock is not None else _listen(host, port)
+    return Server(listeners, acceptor, ssl_context, process_request, max_connections)
+
+
+class Server:
+    """Accept connections and serve each in a thread; made by `serve`.
+
+    As a context manager it calls `shutdown` at the end.
+    """
+
+    def __init__(
+        self,
+        listeners: Sequence[socket.socket],
+        acceptor: Acceptor,
+        ssl_context: ssl.SSLContext | None = None,
+        process_request: ProcessRequest | None = None,
+        max_connections: int = 1000,
+    ) -> None:
+        self.listeners = list(listeners)
+        self.acceptor = acceptor
+        self.ssl_context = ssl_context
+        self.process_request = process_request
+        self.max_connections = max_connections
+        self._changed = threading.Condition()
+        self._visitors: set[Visitor] = set()
+        self._draining = False
+        self._waker, self._wakened = socket.socketpair()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def address(self) -> Any:
+        """The first address that is listened on: ``(host, port)``, or a path."""
+        address = self.listeners[0].getsockname()
+        return address[:2] if isinstance(address, tuple) else address
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self.address[1])
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.shutdown()
+
+    def start(self) -> None:
+        """Run `serve_forever` in a thread of its own."""
+        self._thread = threading.Thread(target=self.serve_forever, name="ws4py_ng server", daemon=True)
+        self._thread.start()
+
+    def serve_forever(self) -> None:
+        """Accept connections until `shutdown` is called."""
+        with selectors.DefaultSelector() as selector:
+            for sock in (*self.listeners, self._wakened):
+                sock.setblocking(False)
+                selector.register(sock, selectors.EVENT_READ)
+            while not self._draining:
+                for key, _ in selector.select():
+                    if key.fileobj is not self._wakened:
+                        self._accept(key.fileobj)
+
+    def shutdown(self) -> None:
+        """Stop accepting, close every connection with 1001, and wait until all have ended,
+        at most ``limits.close_timeout`` seconds; what is left then is cut off. Twice is no harm."""
+        with self._changed:
+            if self._draining:
+                return
+            self._draining = True
+            visitors = list(self._visitors)
+        self._waker.send(b"!")
+        if self._thread is not None:
+            self._thread.join()
+        for listener in self.listeners:
+            listener.close()
+        for visitor in visitors:
+            # A peer that does not read would hold us up, and all the others with us.
+            threading.Thread(target=visitor.leave, daemon=True).start()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._visitors, self.acceptor.limits.close_timeout)
+            visitors = list(self._visitors)
+        for visitor in visitors:
+            visitor.cut_off()
+        self._waker.close()
+        self._wakened.close()
+
+    def _accept(self, listener: Any) -> None:
+        try:
+            sock, _ = listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionError):
+            return  # the peer has thought better of it
+        except OSError as error:
+            if error.errno not in SHORTAGES:
+                raise
+            logger.warning("Cannot accept connections for now: %s", error)
+            with self._changed:
+                self._changed.wait(BACK_OFF)
+            return
+        visitor = Visitor(sock, self.acceptor, self.ssl_context, self.process_request)
+        with self._changed:
+            full = len(self._visitors) >= self.max_connections
+            if not full:
+                self._visitors.add(visitor)
+        if full:
+            visitor.turn_away(503, f"There are {self.max_connections} connections already")
+            return
+        try:
+            threading.Thread(target=self._serve, args=(visitor,), name="ws4py_ng connection", daemon=True).start()
+        except RuntimeError as error:
+            logger.warning("Cannot start a thread for a connection: %s", error)
+            visitor.turn_away(503, "There are no threads left")
+            self._forget(visitor)
+
+    def _serve(self, visitor: Visitor) -> None:
+        try:
+            visitor.run()
+        finally:
+            self._forget(visitor)
+
+    def _forget(self, visitor: Visitor) -> None:
+        with self._changed:
+            self._visitors.discard(visitor)
+            self._changed.notify_all()
+
+
+def _listen(host: str | None, port: int) -> list[socket.socket]:
+    """Listen on every address of a host, all on the same port."""
+    flags = socket.AI_PASSIVE
+    found = socket.getaddrinfo(host or None, port, socket.AF_UNSPEC, socket.SOCK_STREAM, 0, flags)
+    listeners: list[socket.socket] = []
+    try:
+        for family, _, _, _, address in found:
+            bound = (address[0], listeners[0].getsockname()[1] if listeners else port, *address[2:])
+            listeners.append(socket.create_server(bound, family=family, backlog=1024))
+    except OSError as error:
+        for listener in listeners:
+            listener.close()
+        where = f"{host or 'every interface'}, port {port}"
+        raise OSError(error.errno, f"Cannot listen on {where}: {error.strerror}") from error
+    return listeners

@@ -1,0 +1,1 @@
+"""What carries bytes: one module per concurrency style, imported by whoever needs it."""

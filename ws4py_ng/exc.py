@@ -40,7 +40,7 @@ class ProtocolError(ProtocolException):
     """
 
     def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
+        super().__init__(code, reason)
         self.code = code
         self.reason = reason
 

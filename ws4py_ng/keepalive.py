@@ -28,7 +28,10 @@ class Keepalive:
     first. ``active`` is set by whoever receives bytes: any byte is a sign of life.
     """
 
-    __slots__ = ("_beat_at", "_close_at", "_limits", "_payload", "_ping_at", "_pinged_at", "active", "beat", "latency")
+    __slots__ = (
+        *("_beat_at", "_close_at", "_give_up_at", "_limits", "_payload", "_ping_at", "_pinged_at"),
+        *("active", "beat", "latency"),
+    )
 
     def __init__(self, limits: Limits, beat: float | None = None) -> None:
         self._limits = limits
@@ -39,7 +42,9 @@ class Keepalive:
         self._ping_at: float | None = None
         self._beat_at: float | None = None
         self._close_at: float | None = None
-        self._pinged_at: float | None = None
+        self._pinged_at = 0.0
+        # None when nothing is awaited: an answer came, or there is no timeout.
+        self._give_up_at: float | None = None
 
     def tick(self, now: float, ping: Callable[[bytes], object], pong: Callable[[bytes], object]) -> float:
         """Send what is due by ``ping`` and ``pong``; return when to come again.
@@ -53,16 +58,13 @@ class Keepalive:
                 self._ping_at = now + interval
             elif now >= self._ping_at:
                 self._ping_at = now + interval
-                if self._pinged_at is None:
-                    self._pinged_at = now
-                    self.active = False
-                    self._payload = b"ng-%d" % next(_serial)
-                    ping(self._payload)
+                if self._give_up_at is None:
+                    self._ping(now, ping)
         if self.beat and (self._beat_at is None or now >= self._beat_at):
             if self._beat_at is not None:
                 pong(b"beep")
             self._beat_at = now + self.beat
-        return self._next()
+        return _first(self._ping_at, self._beat_at, self._give_up_at)
 
     def closing(self, now: float) -> float:
         """Wait for the peer's Close frame; return when to come again."""
@@ -72,28 +74,33 @@ class Keepalive:
                 self._close_at = now + self._limits.close_timeout
             elif now >= self._close_at:
                 raise PeerTimeout(f"The peer did not end the connection within {self._limits.close_timeout:g} s")
-        return self._next()
+        return _first(self._close_at, self._give_up_at)
 
     def ponged(self, payload: bytes, now: float) -> bool:
         """Take a Pong; tell whether it answers a Ping of ours."""
         if payload != self._payload:
             return False
-        if self._pinged_at is not None:
-            self.latency = now - self._pinged_at
-        self._payload = self._pinged_at = None
+        self.latency = now - self._pinged_at
+        self._payload = self._give_up_at = None
         return True
 
-    def _check_alive(self, now: float) -> None:
+    def _ping(self, now: float, ping: Callable[[bytes], object]) -> None:
         timeout = self._limits.ping_timeout
-        if self._pinged_at is None or timeout is None:
+        self._give_up_at = None if timeout is None else now + timeout
+        self._pinged_at = now
+        self.active = False
+        self._payload = b"ng-%d" % next(_serial)
+        ping(self._payload)
+
+    def _check_alive(self, now: float) -> None:
+        if self._give_up_at is None:
             return
         if self.active:
-            self._pinged_at = None
-        elif now >= self._pinged_at + timeout:
-            raise PeerTimeout(f"The peer was silent for {timeout:g} s after a Ping")
+            self._give_up_at = None
+        elif now >= self._give_up_at:
+            raise PeerTimeout(f"The peer was silent for {self._limits.ping_timeout:g} s after a Ping")
 
-    def _next(self) -> float:
-        timeout = self._limits.ping_timeout
-        give_up = self._pinged_at + timeout if self._pinged_at is not None and timeout is not None else None
-        times = (self._ping_at, self._beat_at, self._close_at, give_up)
-        return min((time for time in times if time is not None), default=inf)
+
+def _first(*times: float | None) -> float:
+    """Return the earliest time at which there is something to do."""
+    return min((time for time in times if time is not None), default=inf)

@@ -6,12 +6,17 @@ who enforces a limit imports it from here and names the limit in the error.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, fields
+from typing import Final
 
 __all__ = ["DEFAULT_LIMITS", "Limits"]
 
 KIB = 1024
 MIB = 1024 * 1024
+
+# So that a header and the payload behind it can be counted in 63 bits, whatever the limit is.
+LARGEST_FRAME: Final = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +72,12 @@ class Limits:
     """Bytes of outgoing frames that wait in memory; beyond it a send blocks, or waits when
     awaited, and reading stops. The size of a kernel's socket buffer: more does not help."""
 
+    max_unsent: int = 16 * MIB
+    """Bytes that may wait for a slow peer where a send does not block and nobody awaits it;
+    beyond it `send` raises BufferError. Who awaits, or returns what `send` returned, never meets
+    it. Less would break programs that answer at once what they are asked; it is what one careless
+    connection can cost."""
+
     read_size: int = 64 * KIB
     """Most bytes taken from the provider at once. It bounds the work of a turn as well: the
     smallest client frame has 6 bytes, so one turn holds at most 10,922 of them."""
@@ -78,13 +89,13 @@ class Limits:
                 raise ValueError(f"Limits.{field.name} cannot be None: it is a size, expected an int >= 1")
             if value is not None and not value > 0:
                 raise ValueError(f"Limits.{field.name} is {value!r}, expected more than 0")
+            if value is not None and value > sys.maxsize and not field.name.endswith(("timeout", "interval")):
+                raise ValueError(f"Limits.{field.name} is {value!r}, expected at most {sys.maxsize}")
 
     @property
     def frame_budget(self) -> int:
         """Bytes that one frame's payload may have."""
-        if self.max_frame_size is None:
-            return self.max_message_size
-        return min(self.max_frame_size, self.max_message_size)
+        return min(self.max_frame_size or LARGEST_FRAME, self.max_message_size, LARGEST_FRAME)
 
     @property
     def fragment_budget(self) -> int:

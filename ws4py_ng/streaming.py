@@ -134,6 +134,12 @@ class Stream:
         """Starve for the bytes that `try_message` wants; none is the end of the stream."""
         return self._reader.refill()
 
+    def discard(self) -> Generator[int, Buffer, None]:
+        """Starve for the end of the stream; bytes before it are dropped, however many they are."""
+        self._reader.forget()
+        self._reader.need = 1
+        return self._reader.refill()
+
     @property
     def at_eof(self) -> bool:
         """Whether the bytes have ended."""
@@ -141,8 +147,19 @@ class Stream:
 
     @property
     def has_input(self) -> bool:
-        """Whether bytes wait that were not looked at yet."""
-        return self._reader.unread() > 0
+        """Whether a whole frame waits that was not looked at yet."""
+        reader = self._reader
+        have = reader.unread()
+        if have < 2:
+            return False
+        second = reader.buffer[reader.position + 1]
+        head = 6 if second & 0x80 else 2
+        length = second & 0x7F
+        if length > 125:
+            more = 2 if length == 126 else 8
+            head += more
+            length = int.from_bytes(reader.buffer[reader.position + 2 : reader.position + 2 + more], "big")
+        return have >= head + length
 
     def _decoded(self, payload: bytes) -> str:
         try:

@@ -171,15 +171,14 @@ def pair(
     itself. ``cut`` says in which pieces bytes arrive: `whole`, `byte_by_byte`, or yours.
     """
     server = server_cls()
-    if isinstance(client_cls, type) and issubclass(client_cls, WebSocketBaseClient):
-        client: WebSocket = client_cls("ws://127.0.0.1/")
-        client.close_connection()
+    wants_url = isinstance(client_cls, type) and issubclass(client_cls, WebSocketBaseClient)
+    client = client_cls("ws://127.0.0.1/") if wants_url else client_cls()
+    if wants_url:
+        client.close_connection()  # the socket that it has made, which was never connected
     else:
-        client = client_cls()
         client._stream = Stream(always_mask=True, expect_masking=False)
-    for endpoint in (server, client):
-        endpoint._keepalive.beat = endpoint.heartbeat_freq
-        endpoint._configure(limits)
+    _prepare(server, limits)
+    _prepare(client, limits)
     if deflate is not None:
         agreed = deflate.accept(deflate.offer())
         if agreed is None:
@@ -188,3 +187,8 @@ def pair(
         server._stream.use_extension(extension)
         client._stream.use_extension(deflate.confirm(params))
     return Link(server, client, cut)
+
+
+def _prepare(endpoint: WebSocket, limits: Limits) -> None:
+    endpoint._keepalive.beat = endpoint.heartbeat_freq
+    endpoint._configure(limits)

@@ -196,6 +196,8 @@ class WebSocket(Endpoint):
     def run(self) -> None:
         """Serve the connection to its end, in this thread."""
         transport = self._blocking()
+        if transport is None:
+            return
         try:
             transport.run(self._read_size)
             transport.hang_up()
@@ -207,6 +209,8 @@ class WebSocket(Endpoint):
         if self.terminated or self.sock is None:
             return False
         transport = self._blocking()
+        if transport is None:
+            return False
         alive = transport.started or transport.start()
         while alive:
             try:
@@ -214,7 +218,7 @@ class WebSocket(Endpoint):
             except OSError as error:
                 return transport.break_off(error)
             if data is not None:
-                alive = self.process(data)
+                alive = transport.feed(data)
             if not alive or not transport.channel.pending():
                 break
         return alive and transport.tick()
@@ -222,15 +226,18 @@ class WebSocket(Endpoint):
     def process(self, data: bytes) -> bool:
         """Deal with bytes that came, ``b""`` for the end; False when the connection is over."""
         transport = self._blocking()
-        return (transport.started or transport.start()) and transport.feed(data)
+        return transport is not None and (transport.started or transport.start()) and transport.feed(data)
 
     def _start(self) -> bool:
         """Call `opened`, in the caller's thread; False if that was the end."""
         transport = self._blocking()
-        return transport.started or transport.start()
+        return transport is not None and (transport.started or transport.start())
 
-    def _blocking(self) -> BlockingTransport:
+    def _blocking(self) -> BlockingTransport | None:
+        """Return what drives this connection over its socket; None after `terminate`."""
         transport = self._transport
+        if self._released:
+            return None
         if not isinstance(transport, BlockingTransport):
             raise RuntimeError(f"{type(self).__name__} has no socket of its own to read from: its transport drives it")
         self._keepalive.beat = self.heartbeat_freq
@@ -242,6 +249,10 @@ class WebSocket(Endpoint):
     def close_connection(self) -> None:
         """Close the socket, whatever goes on; errors are of no interest any more."""
         sock, self.sock = self.sock, None
+        cut_off = getattr(self._transport, "cut_off", None)
+        if cut_off is not None:
+            cut_off()
+            return
         if sock is None:
             return
         with suppress(OSError, RuntimeError, AttributeError):
@@ -255,18 +266,22 @@ class WebSocket(Endpoint):
             return
         closing = self._stream.closing
         if closing is None:
-            self._finish(ABNORMAL_CLOSURE, "Going away")
+            self._abandon(ABNORMAL_CLOSURE, "Going away")
         else:
-            self._finish(closing.code, closing.reason)
-        self._state = State.CLOSED
+            self._abandon(closing.code, closing.reason)
         try:
             self.close_connection()
         finally:
-            self._released = True
-            self._foreign = None
-            self._transport = NO_TRANSPORT  # which held this: no cycle is left
-            self.environ = None
-            self._stream._cleanup()
+            self._release()
+
+    def _release(self) -> None:
+        """Let go of everything, so that no cycle of references is left."""
+        self._state = State.CLOSED
+        self._released = True
+        self._foreign = None
+        self._transport = NO_TRANSPORT
+        self.environ = None
+        self._stream._cleanup()
 
 
 class EchoWebSocket(WebSocket):
@@ -319,6 +334,8 @@ class _ForeignStream:
             self._it.parser.send(data)
         else:
             self.at_eof = True
+
+    discard = refill
 
     def encode(self, opcode: int, data: bytes, outbox: list[bytes], fin: bool = True) -> int:
         it, mask = self._it, self._it.always_mask

@@ -37,7 +37,7 @@ cpdef bytes mask_slice(bytes data, Py_ssize_t start, Py_ssize_t stop, bytes key)
     return masked(<unsigned char*>PyBytes_AS_STRING(data) + start, stop - start, key)
 
 
-def apply_mask(data, bytes key):
+cpdef bytes apply_mask(data, bytes key):
     cdef Py_buffer view
     if type(data) is bytes:
         return masked(<unsigned char*>PyBytes_AS_STRING(data), len(<bytes>data), key)

@@ -14,6 +14,8 @@ _BYTEORDER = sys.byteorder
 
 def apply_mask(data: bytes | bytearray | memoryview, key: bytes) -> bytes:
     """Mask or unmask: exclusive-or each byte with the 4 bytes of the key in turn."""
+    if len(key) != 4:
+        raise ValueError(f"a masking key has 4 bytes, got {key!r}")
     size = len(data)
     pad = key * (size >> 2) + key[: size & 3]
     return (int.from_bytes(data, _BYTEORDER) ^ int.from_bytes(pad, _BYTEORDER)).to_bytes(size, _BYTEORDER)

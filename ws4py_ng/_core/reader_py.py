@@ -199,7 +199,8 @@ class FrameReader:
         chunk = bytes(data)
         if not chunk:
             self.at_eof = True
-        elif self.position < len(self.buffer):
+            return
+        if self.position < len(self.buffer):
             self.buffer = self.buffer[self.position :] + chunk
         else:
             self.buffer = chunk

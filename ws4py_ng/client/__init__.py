@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from threading import get_ident
 from time import monotonic
 from typing import Any
 
@@ -17,14 +18,15 @@ from ..codes import ABNORMAL_CLOSURE, INTERNAL_ERROR, TLS_HANDSHAKE
 from ..endpoint import Buffer
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
-from ..handshake import Agreement, ClientHandshake, Headers, Response, new_key, receive_body, receive_response
+from ..handshake import ClientHandshake, Headers, Response, new_key, receive_body, receive_response
 from ..limits import DEFAULT_LIMITS, Limits
 from ..states import Event, State
 from ..streaming import Stream
-from ..transports.blocking import BlockingTransport
+from ..transports.blocking import BlockingTransport, check_hooks
+from ..transports.channels import open_channel
 from ..uri import URI, parse_uri
 from ..websocket import WebSocket
-from .tls import client_context
+from .tls import check_options, client_context
 
 __all__ = ["WebSocketBaseClient"]
 
@@ -79,9 +81,13 @@ class WebSocketBaseClient(WebSocket):
         self.extra_headers = Headers(headers or ()).items()
         self.exclude_headers = [name.lower() for name in exclude_headers or ()]
         self.key = new_key().encode("ascii")
+        # The thread that connects; 0 when that is over.
+        self._connector: int | None = None
+        self._cut_off = False
+        check_options(self.ssl_options)
         self._handshake()  # what cannot be sent is refused here, not at connect()
         self._addresses = self._resolve()
-        self.sock = self._new_socket(*self._addresses[0][:2])
+        self.sock = self._first_socket()
 
     # The opening handshake
 
@@ -102,7 +108,9 @@ class WebSocketBaseClient(WebSocket):
 
     def _handshake(self) -> ClientHandshake:
         uri = self._uri
-        resource = parse_uri(f"ws://localhost{self.resource}").resource if self.resource != uri.resource else uri.resource
+        resource = self.resource
+        if resource != uri.resource and resource.startswith("/"):  # ClientHandshake refuses the others
+            resource = parse_uri(f"ws://localhost{resource}").resource
         return ClientHandshake(
             URI(uri.scheme, uri.secure, self.host, self.port, resource, self.unix_socket_path, uri.userinfo),
             protocols=self.protocols or (),
@@ -115,32 +123,41 @@ class WebSocketBaseClient(WebSocket):
         )
 
     def connect(self) -> None:
-        """Connect, shake hands, and call `handshake_ok`.
+        """Connect, shake hands, and call `handshake_ok`; once.
 
         Raises HandshakeError for an answer that is no WebSocket, with the server's status,
         headers and the beginning of its body; ssl.SSLError for a certificate that is not
         trusted; OSError when nobody answers; TimeoutError after ``limits.open_timeout``.
         """
+        if self._connector is not None or self._state is not State.CONNECTING:
+            raise RuntimeError("A client connects once: make another one to connect again")
+        self._connector = get_ident()
         timeout = self._limits.open_timeout
         deadline = None if timeout is None else monotonic() + timeout
         try:
+            check_hooks(self)
+            handshake = self._handshake()
             self._connect_socket(deadline)
-            agreement, leftover = self._shake_hands(deadline)
+            leftover = self._agree(handshake, deadline)
         except TimeoutError as error:
-            self._give_up(ABNORMAL_CLOSURE)
-            raise TimeoutError(f"{self.url} did not answer within {timeout:g} s (Limits.open_timeout)") from error
-        except ssl.SSLError:
-            self._give_up(TLS_HANDSHAKE)
-            raise
+            self._give_up()
+            if deadline is None:
+                raise
+            raise TimeoutError(f"{self._place} did not answer within {timeout:g} s (Limits.open_timeout)") from error
         except BaseException:
-            self._give_up(ABNORMAL_CLOSURE)
+            self._give_up()
             raise
-        self.protocols, self.extensions = self.process_handshake_header(_header_lines(agreement.headers))
-        self._configure(self._limits, agreement.extensions)
         if leftover:
             self._stream._reader.feed(leftover)
-        self._attach(BlockingTransport(self, self.sock, self._limits))
+        transport = BlockingTransport(self, self.sock, self._limits)
+        # Whoever sends before the session begins does not wait longer than that, either.
+        transport.channel.set_timeouts(None, self._limits.write_timeout)
+        self._attach(transport)
         self._advance(Event.OPENED)
+        self._connector = 0
+        if self._cut_off:
+            self._give_up()
+            raise ConnectionAbortedError("The connection was closed while it was being opened")
         self.handshake_ok()
 
     def handshake_ok(self) -> None:
@@ -166,9 +183,24 @@ class WebSocketBaseClient(WebSocket):
                 found[name.strip().lower()] += [item.strip() for item in value.split(b",")]
         return found[b"sec-websocket-protocol"], found[b"sec-websocket-extensions"]
 
-    def _give_up(self, code: int) -> None:
+    @property
+    def _place(self) -> str:
+        """Where this connects to, without what may be secret: the password, the query."""
+        return f"{self.scheme}://{self.unix_socket_path or self._uri.host_header + self.resource.partition('?')[0]}"
+
+    def _give_up(self) -> None:
+        self._connector = 0
         self._state = State.CLOSED
         self.close_connection()
+
+    def close_connection(self) -> None:
+        """Close the socket, whatever goes on; errors are of no interest any more."""
+        self._cut_off = True
+        if self._connector in (None, 0, get_ident()):
+            super().close_connection()
+        else:
+            # Another thread waits for the server: it wakes up and closes.
+            open_channel(self.sock).cut()
 
     # The socket
 
@@ -186,50 +218,72 @@ class WebSocketBaseClient(WebSocket):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 
-    def _connect_socket(self, deadline: float | None) -> None:
-        last = len(self._addresses) - 1
-        for i, (family, protocol, address) in enumerate(self._addresses):
-            if i:
-                self.sock = self._new_socket(family, protocol)
+    def _first_socket(self) -> Any:
+        """Make a socket for the first address of a family that this machine has."""
+        while True:
             try:
-                self._set_timeout(deadline)
+                return self._new_socket(*self._addresses[0][:2])
+            except OSError:
+                if len(self._addresses) == 1:
+                    raise
+                del self._addresses[0]
+
+    def _connect_socket(self, deadline: float | None) -> None:
+        for i, (family, protocol, address) in enumerate(self._addresses):
+            others = len(self._addresses) - 1 - i
+            try:
+                if i:
+                    self.sock = self._new_socket(family, protocol)
+                # One that swallows everything leaves time for the others.
+                self._set_timeout(deadline, 1 + others)
                 self.sock.connect(address)
                 break
-            except TimeoutError:
-                raise
             except OSError:
-                if i == last:
+                if not others or self._cut_off:
                     raise
                 self.sock.close()
         if self._uri.secure:
-            self._set_timeout(deadline)
-            context = self._ssl_context or client_context(self.ssl_options)
-            name = self.ssl_options.get("server_hostname", self.host)
-            self.sock = context.wrap_socket(self.sock, server_hostname=name)
-            self._is_secure = True
+            self._begin_tls(deadline)
 
-    def _set_timeout(self, deadline: float | None) -> None:
+    def _begin_tls(self, deadline: float | None) -> None:
+        context = self._ssl_context or client_context(self.ssl_options)
+        name = self.ssl_options.get("server_hostname", self.host)
+        # Python forgets to close what it makes of a socket whose peer has left (3.11 to 3.14).
+        self.sock.getpeername()
+        self.sock = context.wrap_socket(self.sock, server_hostname=name, do_handshake_on_connect=False)
+        self._is_secure = True
+        self._set_timeout(deadline)
+        if self._cut_off:
+            raise ConnectionAbortedError("The connection was closed while it was being opened")
+        self.sock.do_handshake()
+
+    def _set_timeout(self, deadline: float | None, parts: int = 1) -> None:
+        """Let the socket wait until the deadline, or for one of so many parts of that."""
         if deadline is None:
             self.sock.settimeout(None)
             return
         left = deadline - monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
-        self.sock.settimeout(left)
+        self.sock.settimeout(left / parts)
 
-    def _shake_hands(self, deadline: float | None) -> tuple[Agreement, bytes]:
-        handshake = self._handshake()
+    def _agree(self, handshake: ClientHandshake, deadline: float | None) -> bytes:
+        """Shake hands and take over what was agreed; return the bytes behind the answer."""
+        self._set_timeout(deadline)
         self.sock.sendall(handshake.request().to_bytes())
-        response, leftover = self._receive(receive_response(self._limits), b"", deadline)
+        response, leftover = self._receive(receive_response(self._limits), deadline)
         if response.status != 101:
             with suppress(OSError):
-                body = self._receive(receive_body(response, leftover), b"", deadline)
+                body = self._receive(receive_body(response, leftover), deadline)
                 response = Response(response.status, response.headers, response.reason, body, response.version)
         agreement = handshake.check(response)
         self.process_response_line(f"{response.version} {response.status_text}".encode("latin-1"))
-        return agreement, leftover
+        self.protocols, self.extensions = self.process_handshake_header(_header_lines(agreement.headers))
+        self._configure(self._limits, agreement.extensions)
+        found: bytes = leftover
+        return found
 
-    def _receive(self, reading: Any, data: bytes, deadline: float | None) -> Any:
+    def _receive(self, reading: Any, deadline: float | None) -> Any:
         """Drive one of the handshake's generators from the socket."""
         try:
             next(reading)
@@ -256,7 +310,7 @@ def _offers(extensions: Sequence[Any] | None, deflate: Deflate) -> list[Any]:
         if extension == PerMessageDeflateFactory.name:
             deflate = deflate or True
         elif isinstance(extension, str | bytes):
-            raise ValueError(f"Extension {extension!r} is not known here: 'permessage-deflate', or an object with offer()")
+            raise ValueError(f"Extension {extension!r}, expected 'permessage-deflate' or an object with offer()")
         else:
             offers.append(extension)
     if deflate:

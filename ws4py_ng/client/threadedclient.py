@@ -31,10 +31,15 @@ class WebSocketClient(WebSocketBaseClient):
         exclude_headers: Iterable[str] | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(
-            url, protocols, extensions, heartbeat_freq, ssl_options, headers, exclude_headers, **options
-        )
-        self._th = threading.Thread(target=self.run, name="WebSocketClient", daemon=True)
+        super().__init__(url, protocols, extensions, heartbeat_freq, ssl_options, headers, exclude_headers, **options)
+        self._th = threading.Thread(target=self._run, name="WebSocketClient", daemon=True)
+        self._done = threading.Event()
+
+    def _run(self) -> None:
+        try:
+            self.run()
+        finally:
+            self._done.set()
 
     @property
     def daemon(self) -> bool:
@@ -47,9 +52,14 @@ class WebSocketClient(WebSocketBaseClient):
 
     def handshake_ok(self) -> None:
         """Start the thread."""
-        self._th.start()
+        try:
+            self._th.start()
+        except RuntimeError:
+            self._give_up()
+            raise
 
     def run_forever(self) -> None:
         """Wait until the connection has ended and `closed` has returned; Ctrl-C gets through."""
-        while self._th.is_alive():
-            self._th.join(0.1)
+        # Not by join(): before Python 3.13, a Ctrl-C in there makes it take the thread for ended.
+        while self._th.ident is not None and not self._done.wait(1.0):
+            pass

@@ -6,9 +6,18 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["client_context"]
+__all__ = ["check_options", "client_context"]
 
-KNOWN = frozenset({"ca_certs", "cert_reqs", "certfile", "check_hostname", "ciphers", "keyfile", "password", "server_hostname"})
+KNOWN = frozenset(
+    {"ca_certs", "cert_reqs", "certfile", "check_hostname", "ciphers", "keyfile", "password", "server_hostname"}
+)
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raise ValueError for an option that does not exist: a typing error may cost the verification."""
+    unknown = set(options) - KNOWN
+    if unknown:
+        raise ValueError(f"ssl_options has {sorted(unknown)}, expected some of {sorted(KNOWN)}")
 
 
 def client_context(options: Mapping[str, Any]) -> ssl.SSLContext:
@@ -18,9 +27,7 @@ def client_context(options: Mapping[str, Any]) -> ssl.SSLContext:
     authorities; only ``cert_reqs=ssl.CERT_NONE`` trusts whoever answers. Raises ValueError
     for an option that does not exist.
     """
-    unknown = set(options) - KNOWN
-    if unknown:
-        raise ValueError(f"ssl_options has {sorted(unknown)}, expected some of {sorted(KNOWN)}")
+    check_options(options)
     context = ssl.create_default_context(cafile=options.get("ca_certs"))
     if "check_hostname" in options:
         context.check_hostname = bool(options["check_hostname"])

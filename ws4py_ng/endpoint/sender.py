@@ -7,7 +7,9 @@ transport sends it when it sees fit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import codecs
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from ..codes import (
@@ -34,7 +36,9 @@ from .transport import NO_TRANSPORT, Transport
 __all__ = ["Buffer", "Payload", "Sender"]
 
 Buffer = bytes | bytearray | memoryview
-Payload = str | Buffer | Message | Iterable["str | Buffer"]
+Payload = str | Buffer | Message | Iterable["str | Buffer"] | AsyncIterable["str | Buffer"]
+
+_new_decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class Sender:
@@ -46,29 +50,40 @@ class Sender:
         self._state = State.OPEN
         self._outbox: list[bytes] = []
         self._outbox_size = 0
+        self._frames_sent = 0
         self._fragmenting = False
+        # Set by a transport whose sends do not block: what a session is to wait for before it goes
+        # on, and that a sender must, as too much waits already.
+        self._crowded: Awaitable[object] | None = None
+        self._full = False
 
     def send(self, payload: Payload, binary: bool = False) -> Any:
         """Send one message.
 
         A str is text. Bytes are text as well, unless ``binary``. An iterable of them is
-        sent as one message, a fragment for each (RFC 6455 5.4). A Message goes as it is.
+        sent as one message, a fragment for each (RFC 6455 5.4); where hooks may be ``async def``
+        an async iterable as well, each piece as it comes. A Message goes as it is.
 
         Returns what the transport returns: None when it blocks; else an awaitable that may
         be ignored, or awaited until the peer keeps up. Raises ConnectionClosed when the
         WebSocket is closing or closed, ValueError for bytes that are no text, and for
-        anything else.
+        anything else; BufferError beyond ``Limits.max_unsent``, if nobody awaits.
         """
         if isinstance(payload, str):
             return self._send_frame(TEXT, payload.encode("utf-8"))
         if isinstance(payload, bytes | bytearray | memoryview):
             return self._send_frame(BINARY, payload) if binary else self._send_frame(TEXT, _checked_text(payload))
         if isinstance(payload, Message):
-            if payload.opcode >= CLOSE:
-                return self._send_control(payload.opcode, payload.data)
-            return self._send_frame(payload.opcode, payload.data)
+            if payload.opcode in (TEXT, BINARY):
+                return self._send_frame(payload.opcode, payload.data)
+            return self._send_control(payload.opcode, payload.data)
         if isinstance(payload, Iterable) and not isinstance(payload, dict):
-            return self._send_fragments(iter(payload), BINARY if binary else TEXT)
+            return self._send_fragments(_encoded(payload, not binary), BINARY if binary else TEXT)
+        if isinstance(payload, AsyncIterable):
+            if self._state is not State.OPEN or self._full:
+                self._refuse()
+            pieces = _encoded_async(payload, not binary)
+            return self._transport.fragments.send(pieces, BINARY if binary else TEXT)
         raise ValueError(f"Cannot send {type(payload).__name__}: expected str, bytes, a Message or an iterable of them")
 
     def ping(self, message: str | Buffer) -> Any:
@@ -87,6 +102,7 @@ class Sender:
             text = reason.encode("utf-8") if isinstance(reason, str) else bytes(reason)
             if len(text) > MAX_CLOSE_REASON:
                 raise ValueError(f"A close reason has at most {MAX_CLOSE_REASON} bytes, got {len(text)}")
+            text.decode("utf-8")  # a UnicodeDecodeError is a ValueError
             payload = CloseControlMessage(code, text).data
         else:
             raise ValueError(f"Close code {describe(code)} cannot be sent: use 1000 to 1014 or 3000 to 4999")
@@ -103,50 +119,58 @@ class Sender:
         if isinstance(data, memoryview):
             data = data.tobytes()
         transport = self._transport
-        while True:
-            with transport.guard:
-                self._check_open()
-                if opcode == CONTINUATION or not self._fragmenting:
-                    self._fragmenting = not fin
-                    self._append(opcode, data, fin)
-                    break
-            with transport.fragments:
-                pass
+        with transport.guard:
+            if self._state is not State.OPEN or self._full:
+                self._refuse()
+            waits = self._fragmenting and opcode != CONTINUATION
+            if not waits:
+                self._append(opcode, data, fin)
+                self._fragmenting = not fin
+        if waits:
+            return transport.fragments.wait(partial(self._send_frame, opcode, data, fin), len(data))
         return transport.written()
 
-    def _check_open(self) -> None:
+    def _refuse(self) -> None:
         if self._state is not State.OPEN:
             raise ConnectionClosed(f"Cannot send on a terminated websocket: it is {self._state.value}")
+        raise BufferError("More than Limits.max_unsent bytes wait for a peer that does not keep up: await send()")
 
     def _send_control(self, opcode: int, payload: bytes) -> Any:
+        if opcode not in (CLOSE, PING, PONG):
+            raise ValueError(f"Opcode {opcode} cannot be sent: expected that of text, binary data, Close, Ping or Pong")
         if len(payload) > MAX_CONTROL_PAYLOAD:
             raise ValueError(f"A control frame has at most {MAX_CONTROL_PAYLOAD} bytes, got {len(payload)}")
         if opcode == CLOSE:
-            return self.close(payload[0] << 8 | payload[1], payload[2:]) if payload else self.close(NO_STATUS_RECEIVED)
+            code = int.from_bytes(payload[:2], "big") if payload else NO_STATUS_RECEIVED
+            return self.close(code, payload[2:])
         with self._transport.guard:
-            self._check_open()
+            if self._state is not State.OPEN or self._full:
+                self._refuse()
             self._append(opcode, payload)
         return self._transport.written()
 
-    def _send_fragments(self, pieces: Iterator[str | Buffer], opcode: int) -> Any:
+    def _send_fragments(self, pieces: Iterator[bytes], opcode: int) -> Any:
         """Send each piece when the next one shows that it is not the last."""
+        if self._fragmenting:
+            return self._transport.fragments.wait(partial(self._send_fragments, pieces, opcode), 0)
         with self._transport.fragments:
             try:
                 last = next(pieces, b"")
                 for piece in pieces:
-                    self._send_frame(opcode, _to_bytes(last), fin=False)
+                    self._send_frame(opcode, last, fin=False)
                     opcode = CONTINUATION
                     last = piece
-                return self._send_frame(opcode, _to_bytes(last))
-            except ConnectionClosed:
-                raise
+                    if self._crowded is not None:
+                        return self._transport.fragments.send(_chained(last, pieces), CONTINUATION)
+                return self._send_frame(opcode, last)
             except BaseException:
                 # Half a message was sent: nothing may follow it but a Close frame.
-                if opcode == CONTINUATION:
+                if self._fragmenting and self._state is State.OPEN:
                     self.close(INTERNAL_ERROR, "A message broke off")
                 raise
 
     def _append(self, opcode: int, data: Buffer, fin: bool = True) -> None:
+        self._frames_sent += 1
         self._outbox_size += self._stream.encode(opcode, data, self._outbox, fin)
 
     def bytes_to_send(self) -> bytes:
@@ -155,9 +179,12 @@ class Sender:
 
     def _take_outbox(self) -> list[bytes]:
         with self._transport.guard:
-            outbox = self._outbox
-            self._outbox = []
-            self._outbox_size = 0
+            return self._swap_outbox()
+
+    def _swap_outbox(self) -> list[bytes]:
+        outbox = self._outbox
+        self._outbox = []
+        self._outbox_size = 0
         return outbox
 
     def _send_if_open(self, opcode: int, payload: bytes) -> None:
@@ -188,11 +215,45 @@ class Sender:
         self._advance(Event.ENDED)
 
 
-def _to_bytes(piece: object) -> Buffer:
+def _encoded(pieces: Iterable[str | Buffer], is_text: bool) -> Iterator[bytes]:
+    """Make bytes of each piece, before the next one is asked for: it may reuse the buffer.
+
+    Text must be UTF-8 all together; a character may be cut.
+    """
+    decoder = _new_decoder("strict")
+    for piece in pieces:
+        data = _to_bytes(piece)
+        if is_text:
+            decoder.decode(data)  # a UnicodeDecodeError is a ValueError
+        yield data
+    if is_text:
+        decoder.decode(b"", True)
+
+
+async def _encoded_async(pieces: AsyncIterable[str | Buffer], is_text: bool) -> AsyncIterator[bytes]:
+    """Do what `_encoded` does."""
+    decoder = _new_decoder("strict")
+    async for piece in pieces:
+        data = _to_bytes(piece)
+        if is_text:
+            decoder.decode(data)
+        yield data
+    if is_text:
+        decoder.decode(b"", True)
+
+
+async def _chained(last: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Go on with the rest of an iterator."""
+    yield last
+    for piece in pieces:
+        yield piece
+
+
+def _to_bytes(piece: object) -> bytes:
     if isinstance(piece, str):
         return piece.encode("utf-8")
     if isinstance(piece, bytes | bytearray | memoryview):
-        return piece
+        return bytes(piece)
     raise ValueError(f"Cannot send {type(piece).__name__} as a fragment: expected str or bytes")
 
 

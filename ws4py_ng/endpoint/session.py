@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Generator
 from contextlib import suppress
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutine
 from typing import Any, NamedTuple
 
 from ..codes import ABNORMAL_CLOSURE, CLOSE, INTERNAL_ERROR, MAX_CLOSE_REASON, describe
@@ -30,6 +30,7 @@ from ..messaging import (
 from ..states import Event, State
 from ..streaming import Stream
 from .sender import Sender
+from .transport import SENT
 
 __all__ = ["Ending", "Endpoint", "Step"]
 
@@ -95,16 +96,9 @@ class Endpoint(Sender):
         """
         ending = Ending(ABNORMAL_CLOSURE, "Going away", False)
         try:
-            pending = self._begin()
-            if pending is not None:
-                yield from self._pending(pending)
-            ending = yield from self._converse()
-        except ConnectionClosed as error:
-            ending = yield from self._sent_too_late(error)
-        except Exception as error:
-            ending = self._failed_hook(error)
-        except GeneratorExit:
-            self._finish(ending.code, ending.reason)
+            ending = yield from self._run_hooks()
+        except BaseException:
+            self._abandon(ending.code, ending.reason)
             raise
         pending = self._finish(ending.code, ending.reason)
         if pending is not None:
@@ -114,9 +108,27 @@ class Endpoint(Sender):
                 self._report(error)
         return ending
 
+    def _run_hooks(self) -> Generator[Step, Any, Ending]:
+        while True:
+            try:
+                pending = self._begin()
+                if pending is not None:
+                    yield from self._pending(pending)
+                return (yield from self._converse())
+            except ConnectionClosed as error:
+                if self._state is State.OPEN:  # it was another WebSocket that is closed
+                    return self._failed_hook(error)
+                if self._state is not State.CLOSING:
+                    return Ending(ABNORMAL_CLOSURE, "Going away", False)
+                # A hook sent what could not be sent any more: the peer's Close is to come. Go on
+                # outside of this clause, since the error holds frames, and these the session.
+                logger.debug("%s: %s", type(self).__name__, error)
+            except Exception as error:
+                return self._failed_hook(error)
+
     def _converse(self) -> Generator[Step, Any, Ending]:
         stream = self._stream
-        while True:
+        while not self._ended:
             try:
                 message = stream.try_message()
             except ProtocolError as violation:
@@ -124,7 +136,9 @@ class Endpoint(Sender):
             kind = type(message)
             if kind is TextMessage or kind is BinaryMessage:
                 pending = self.received_message(message)  # type: ignore[arg-type]
-                if pending is not None:
+                if pending is None:
+                    pending = self._crowded  # a hook that does not wait lets us wait
+                if pending is not None and pending is not SENT:
                     yield from self._pending(pending)
             elif message is None:
                 if stream.at_eof:
@@ -142,6 +156,7 @@ class Endpoint(Sender):
                 pending = self.ponged(message)
                 if pending is not None:
                     yield from self._pending(pending)
+        return Ending(ABNORMAL_CLOSURE, "Going away", False)  # a hook has terminated it
 
     def _pending(self, hook: Awaitable[object]) -> Generator[Step, Any, None]:
         """Wait for an async hook. A hook that returned something else did not mean it."""
@@ -154,7 +169,7 @@ class Endpoint(Sender):
 
     def _begin(self) -> Awaitable[object] | None:
         """Call `opened`, once."""
-        if self._begun:
+        if self._begun or self._ended:
             return None
         self._begun = True
         self._advance(Event.OPENED)
@@ -162,15 +177,22 @@ class Endpoint(Sender):
 
     def _finish(self, code: int, reason: bytes | str) -> Awaitable[object] | None:
         """Call `closed`, once."""
-        if self._ended:
-            return None
-        self._ended = True
-        self._advance(Event.ENDED)
+        with self._transport.guard:
+            if self._ended:
+                return None
+            self._ended = True
+            self._advance(Event.ENDED)
         try:
             return self.closed(code, reason)
         except Exception as error:
             self._report(error)
             return None
+
+    def _abandon(self, code: int, reason: bytes | str) -> None:
+        """Call `closed`, once, where nobody can await it any more."""
+        pending = self._finish(code, reason)
+        if iscoroutine(pending):
+            pending.close()
 
     def _peer_closed(self, closing: CloseControlMessage) -> Generator[Step, Any, Ending]:
         """Answer the peer's Close frame; a client then waits for the server to hang up (RFC 6455 7.1.1)."""
@@ -181,8 +203,9 @@ class Endpoint(Sender):
         stream = self._stream
         while stream.always_mask is True and self._state is State.ENDING and not stream.at_eof:
             try:
-                yield from stream.refill()
-            except Exception:
+                yield from stream.discard()
+            except Exception as error:
+                error.__traceback__ = None  # see _broken
                 break
         return ending
 
@@ -202,28 +225,16 @@ class Endpoint(Sender):
         self._report(error)
         return self._fail(INTERNAL_ERROR, "Internal error")
 
-    def _sent_too_late(self, error: ConnectionClosed) -> Generator[Step, Any, Ending]:
-        """Go on after a hook sent what could not be sent any more: the peer's Close is to come."""
-        while self._state is State.CLOSING:
-            logger.debug("%s: %s", type(self).__name__, error)
-            try:
-                return (yield from self._converse())
-            except ConnectionClosed as again:
-                error = again
-            except Exception as failure:
-                return self._failed_hook(failure)
-        if self._state is State.OPEN:  # it was another WebSocket that is closed
-            return self._failed_hook(error)
-        return Ending(ABNORMAL_CLOSURE, "Going away", False)
-
     def _broken(self, error: Exception) -> Ending:
         """End without the peer: the provider broke, or the peer's time is up."""
         if isinstance(error, PeerTimeout):
             logger.info("%s is given up: %s", type(self).__name__, error)
             if self._state is State.OPEN:
                 self._fail(INTERNAL_ERROR, str(error))
+            error.__traceback__ = None  # whoever threw the error in holds it, and it holds his frame
             return Ending(ABNORMAL_CLOSURE, str(error), False)
         self._report(error)
+        error.__traceback__ = None
         return Ending(ABNORMAL_CLOSURE, "Going away", False)
 
     def _report(self, error: Exception) -> None:
@@ -240,7 +251,6 @@ class Endpoint(Sender):
         if self._state is State.OPEN:
             return self._keepalive.tick(now, self._send_ping, self._send_pong)
         return self._keepalive.closing(now)
-
 
 
 def _shortened(reason: str) -> bytes:

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-__all__ = ["NO_TRANSPORT", "Transport"]
+__all__ = ["NO_TRANSPORT", "SENT", "Fragments", "Sent", "Transport"]
+
+
+class Fragments(Protocol):
+    """Keep senders apart while a message is sent in fragments; entered by who sends an iterable."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *exc: Any) -> None: ...
+
+    def wait(self, send: Callable[[], Any], size: int) -> Any:
+        """Send a message of so many bytes when the one in progress is complete: wait for that, or
+        return what can be awaited."""
+
+    def send(self, pieces: AsyncIterator[bytes], opcode: int) -> Any:
+        """Send the pieces of an async iterator as they come, in a task; return what can be awaited.
+
+        Raises TypeError where there is no event loop.
+        """
 
 
 class Transport(Protocol):
@@ -19,11 +38,24 @@ class Transport(Protocol):
         """Take note that the outbox grew: send it now, or soon. What it returns `send` returns."""
 
     @property
-    def fragments(self) -> AbstractContextManager[object]:
+    def fragments(self) -> Fragments:
         """Held while a message is sent in fragments: entering it waits for one's turn."""
 
     def now(self) -> float:
         """Return the time in seconds of a monotonic clock."""
+
+
+class Sent:
+    """Be what `send` returns where it does not block: await it, or leave it."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        yield from ()
+
+
+# There is nothing to wait for: the peer keeps up.
+SENT: Final = Sent()
 
 
 class _NoTransport:
@@ -39,8 +71,14 @@ class _NoTransport:
     def written(self) -> None: ...
 
     @property
-    def fragments(self) -> AbstractContextManager[object]:
+    def fragments(self) -> Fragments:
         return self
+
+    def wait(self, send: Callable[[], Any], size: int) -> Any:
+        raise RuntimeError("send() from within the iterable that is being sent: nobody else could end it")
+
+    def send(self, pieces: AsyncIterator[bytes], opcode: int) -> Any:
+        raise TypeError("Cannot send an async iterable: no event loop drives this connection")
 
     def now(self) -> float:
         return 0.0

@@ -9,7 +9,7 @@ from .head import Request, Response, receive_request, receive_response
 from .headers import Headers, HeaderSource
 from .keys import accept_for, new_key
 from .origin import OriginRule
-from .server import Accepted, ServerPolicy, is_websocket_request, negotiate, refuse
+from .server import Accepted, ServerPolicy, is_websocket_request, negotiate, negotiate_hosted, refuse
 
 __all__ = [
     "Accepted",
@@ -27,6 +27,7 @@ __all__ = [
     "accept_for",
     "is_websocket_request",
     "negotiate",
+    "negotiate_hosted",
     "new_key",
     "receive_body",
     "receive_request",

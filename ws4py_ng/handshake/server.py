@@ -24,7 +24,7 @@ from .origin import OriginRule, check_origins, is_allowed, is_host
 if TYPE_CHECKING:
     from ..extensions import Extension
 
-__all__ = ["Accepted", "ServerPolicy", "is_websocket_request", "negotiate", "refuse"]
+__all__ = ["Accepted", "ServerPolicy", "is_websocket_request", "negotiate", "negotiate_hosted", "refuse"]
 
 # RFC 9110 15.5.22 wants Upgrade in a 426, RFC 6455 4.4 the version.
 _UPGRADE_REQUIRED_HEADERS: Final = (("Upgrade", WEBSOCKET), ("Sec-WebSocket-Version", WEBSOCKET_VERSION))
@@ -131,6 +131,17 @@ def negotiate(request: Request, policy: ServerPolicy = DEFAULT_POLICY) -> Accept
     for name, value in Headers(policy.headers):
         headers.add(name, value)
     return Accepted(Response(HTTPStatus.SWITCHING_PROTOCOLS.value, headers), subprotocol, extensions)
+
+
+def negotiate_hosted(request: Request, policy: ServerPolicy = DEFAULT_POLICY) -> str | None:
+    """Check and choose what is left to an application whose host shakes hands itself (ASGI).
+
+    Returns the subprotocol. Raises HandshakeError for a foreign Origin and for subprotocols
+    that are no tokens.
+    """
+    _check_origin(request, policy)
+    _check_protocols(request, policy)
+    return _choose_subprotocol(_offered_protocols(request), policy)
 
 
 def refuse(error: HandshakeError) -> Response:

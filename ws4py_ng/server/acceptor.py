@@ -14,11 +14,11 @@ from urllib.parse import unquote_to_bytes
 
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
-from ..handshake import Accepted, OriginRule, Request, ServerPolicy, negotiate
+from ..handshake import Accepted, Headers, OriginRule, Request, Response, ServerPolicy, negotiate, negotiate_hosted
 from ..limits import DEFAULT_LIMITS, Limits
 from ..websocket import WebSocket
 
-__all__ = ["Acceptor", "Handlers", "environ_of"]
+__all__ = ["Acceptor", "Handlers", "environ_of", "plain"]
 
 Handlers = type[WebSocket] | Mapping[str, type[WebSocket]] | Callable[[Request], type[WebSocket] | None]
 
@@ -55,6 +55,11 @@ class Acceptor:
         accepted = negotiate(request, self.policy)
         return self._route(request), accepted
 
+    def accept_hosted(self, request: Request) -> tuple[type[WebSocket], str | None]:
+        """Choose the class and the subprotocol where the host shakes hands itself."""
+        subprotocol = negotiate_hosted(request, self.policy)
+        return self._route(request), subprotocol
+
     def make(self, handler: type[WebSocket], accepted: Accepted, sock: Any, environ: dict[str, Any]) -> WebSocket:
         """Make the WebSocket for a request that was accepted."""
         protocols = [] if accepted.subprotocol is None else [accepted.subprotocol]
@@ -68,11 +73,21 @@ class Acceptor:
         handlers = self.handlers
         if isinstance(handlers, type):
             return handlers
-        path = request.target.partition("?")[0]
+        path = _path_and_query(request)[0]
         found = handlers.get(path) if isinstance(handlers, Mapping) else handlers(request)
         if found is None:
             raise HandshakeError(f"No WebSocket at {path}", HTTPStatus.NOT_FOUND.value)
         return found
+
+
+def plain(response: Response) -> Response:
+    """Complete a plain answer, behind which the connection is closed."""
+    headers = Headers(response.headers)
+    if "Content-Length" not in headers:
+        headers.add("Content-Length", str(len(response.body)))
+    if "Connection" not in headers:
+        headers.add("Connection", "close")
+    return Response(response.status, headers, response.reason, response.body)
 
 
 def environ_of(request: Request, scheme: str, local: Any, peer: Any) -> dict[str, Any]:
@@ -80,7 +95,7 @@ def environ_of(request: Request, scheme: str, local: Any, peer: Any) -> dict[str
 
     ``local`` and ``peer`` are socket addresses; a Unix socket's path or None is fine.
     """
-    path, _, query = request.target.partition("?")
+    path, query = _path_and_query(request)
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
@@ -95,7 +110,21 @@ def environ_of(request: Request, scheme: str, local: Any, peer: Any) -> dict[str
     if isinstance(peer, tuple):
         environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = str(peer[0]), str(peer[1])
     for name, value in request.headers.items():
+        if "_" in name:
+            continue  # it could pass for the header with "-", which a proxy has checked
         key = name.upper().replace("-", "_")
         key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
-        environ[key] = f"{environ[key]}, {value}" if key in environ else value
+        joint = "; " if key == "HTTP_COOKIE" else ", "
+        environ[key] = f"{environ[key]}{joint}{value}" if key in environ else value
     return environ
+
+
+def _path_and_query(request: Request) -> tuple[str, str]:
+    """Split the target, of which the whole URL is a valid form (RFC 9112 3.2.2)."""
+    target = request.target
+    if not target.startswith("/"):
+        rest = target.partition("://")[2]
+        start = min((i for i in (rest.find("/"), rest.find("?")) if i >= 0), default=len(rest))
+        target = rest[start:]
+    path, _, query = target.partition("?")
+    return path or "/", query

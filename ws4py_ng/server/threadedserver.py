@@ -1,5 +1,7 @@
 """A server that needs nothing but Python: one thread for each connection.
 
+It is used like this::
+
     with serve(EchoWebSocket, "127.0.0.1", 9000) as server:
         server.serve_forever()
 """
@@ -13,6 +15,8 @@ import socket
 import ssl
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
+from time import monotonic
 from types import TracebackType
 from typing import Any
 
@@ -20,15 +24,22 @@ from ..extensions import PerMessageDeflateFactory
 from ..handshake import OriginRule
 from ..limits import DEFAULT_LIMITS, Limits
 from .acceptor import Acceptor, Handlers
-from .visitor import ProcessRequest, Visitor
+from .visitor import DRAIN_REASON, ProcessRequest, Visitor
 
 __all__ = ["Server", "serve"]
 
 logger = logging.getLogger("ws4py_ng")
 
-# The system is short of something that others may give back.
-SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+# No listener any more. Any other error of accept() passes: the system is short of something
+# that others may give back, or it reports an error of the new connection (accept(2)).
+HOPELESS = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
 BACK_OFF = 0.5
+LOG_INTERVAL = 5.0
+# How long those who were turned away are given to read why, and how many at once.
+LINGER = 1.0
+MAX_PARTING = 64
+# How long connections that were cut off may take to end.
+CUT_OFF = 1.0
 
 
 def serve(
@@ -93,6 +104,8 @@ class Server:
         self._draining = False
         self._waker, self._wakened = socket.socketpair()
         self._thread: threading.Thread | None = None
+        self._parting: dict[Any, float] = {}
+        self._quiet_until = 0.0
 
     @property
     def address(self) -> Any:
@@ -121,17 +134,26 @@ class Server:
     def serve_forever(self) -> None:
         """Accept connections until `shutdown` is called."""
         with selectors.DefaultSelector() as selector:
-            for sock in (*self.listeners, self._wakened):
-                sock.setblocking(False)
-                selector.register(sock, selectors.EVENT_READ)
-            while not self._draining:
-                for key, _ in selector.select():
-                    if key.fileobj is not self._wakened:
-                        self._accept(key.fileobj)
+            with self._changed:
+                if self._draining:
+                    return
+                for sock in (*self.listeners, self._wakened):
+                    sock.setblocking(False)
+                    selector.register(sock, selectors.EVENT_READ)
+            try:
+                while not self._draining:
+                    self._turn(selector)
+            finally:
+                for sock in self._parting:
+                    sock.close()
+                self._parting.clear()
 
     def shutdown(self) -> None:
         """Stop accepting, close every connection with 1001, and wait until all have ended,
-        at most ``limits.close_timeout`` seconds; what is left then is cut off. Twice is no harm."""
+        at most ``limits.close_timeout`` seconds; what is left then is cut off.
+
+        Twice is no harm. Called by a hook, it does not wait for that hook's own connection.
+        """
         with self._changed:
             if self._draining:
                 return
@@ -144,41 +166,90 @@ class Server:
             listener.close()
         for visitor in visitors:
             # A peer that does not read would hold us up, and all the others with us.
-            threading.Thread(target=visitor.leave, daemon=True).start()
+            try:
+                threading.Thread(target=visitor.leave, name="ws4py_ng leave", daemon=True).start()
+            except RuntimeError as error:
+                logger.warning("Cannot start a thread to close a connection: %s", error)
+                visitor.cut_off()
         with self._changed:
-            self._changed.wait_for(lambda: not self._visitors, self.acceptor.limits.close_timeout)
-            visitors = list(self._visitors)
+            self._changed.wait_for(self._is_empty, self.acceptor.limits.close_timeout)
+            visitors = [visitor for visitor in self._visitors if not visitor.is_here]
         for visitor in visitors:
             visitor.cut_off()
+        with self._changed:
+            # Nothing can hold those up any more but their hooks.
+            self._changed.wait_for(self._is_empty, CUT_OFF)
         self._waker.close()
         self._wakened.close()
 
-    def _accept(self, listener: Any) -> None:
+    def _is_empty(self) -> bool:
+        return all(visitor.is_here for visitor in self._visitors)
+
+    def _turn(self, selector: selectors.BaseSelector) -> None:
+        """Wait for something to do, and do it."""
+        deadline = next(iter(self._parting.values()), None)
+        events = selector.select(None if deadline is None else max(0, deadline - monotonic()))
+        for key, _ in events:
+            if key.fileobj in self._parting:
+                self._read_off(selector, key.fileobj)
+            elif key.fileobj in self.listeners and not self._draining:
+                self._accept(selector, key.fileobj)
+        for sock in [sock for sock, deadline in self._parting.items() if deadline <= monotonic()]:
+            self._forsake(selector, sock)
+
+    def _accept(self, selector: selectors.BaseSelector, listener: Any) -> None:
         try:
             sock, _ = listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionError):
             return  # the peer has thought better of it
         except OSError as error:
-            if error.errno not in SHORTAGES:
-                raise
-            logger.warning("Cannot accept connections for now: %s", error)
-            with self._changed:
-                self._changed.wait(BACK_OFF)
+            if not self._draining:
+                self._wait_for_better_times(error)
             return
         visitor = Visitor(sock, self.acceptor, self.ssl_context, self.process_request)
         with self._changed:
-            full = len(self._visitors) >= self.max_connections
-            if not full:
+            refusal = DRAIN_REASON if self._draining else None
+            if len(self._visitors) >= self.max_connections:
+                refusal = f"There are {self.max_connections} connections already"
+            if refusal is None:
                 self._visitors.add(visitor)
-        if full:
-            visitor.turn_away(503, f"There are {self.max_connections} connections already")
-            return
-        try:
-            threading.Thread(target=self._serve, args=(visitor,), name="ws4py_ng connection", daemon=True).start()
-        except RuntimeError as error:
-            logger.warning("Cannot start a thread for a connection: %s", error)
-            visitor.turn_away(503, "There are no threads left")
-            self._forget(visitor)
+        if refusal is None:
+            try:
+                threading.Thread(target=self._serve, args=(visitor,), name="ws4py_ng connection", daemon=True).start()
+                return
+            except RuntimeError as error:
+                logger.warning("Cannot start a thread for a connection: %s", error)
+                refusal = "There are no threads left"
+                self._forget(visitor)
+        sock = visitor.turn_away(503, refusal)
+        if len(self._parting) >= MAX_PARTING:
+            self._forsake(selector, next(iter(self._parting)))
+        self._parting[sock] = monotonic() + LINGER
+        selector.register(sock, selectors.EVENT_READ)
+
+    def _wait_for_better_times(self, error: OSError) -> None:
+        """Go on after `accept` failed, but not at once, and do not fill the log with it."""
+        if error.errno in HOPELESS:
+            raise error
+        now = monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + LOG_INTERVAL
+            logger.warning("Cannot accept connections for now: %s", error)
+        with self._changed:
+            self._changed.wait(BACK_OFF)
+
+    def _read_off(self, selector: selectors.BaseSelector, sock: Any) -> None:
+        """Read what comes from somebody who was turned away: closing at once could destroy the answer."""
+        with suppress(BlockingIOError, InterruptedError):
+            with suppress(ConnectionError):
+                if sock.recv(65536):
+                    return
+            self._forsake(selector, sock)
+
+    def _forsake(self, selector: selectors.BaseSelector, sock: Any) -> None:
+        del self._parting[sock]
+        selector.unregister(sock)
+        sock.close()
 
     def _serve(self, visitor: Visitor) -> None:
         try:
@@ -193,14 +264,22 @@ class Server:
 
 
 def _listen(host: str | None, port: int) -> list[socket.socket]:
-    """Listen on every address of a host, all on the same port."""
-    flags = socket.AI_PASSIVE
-    found = socket.getaddrinfo(host or None, port, socket.AF_UNSPEC, socket.SOCK_STREAM, 0, flags)
+    """Listen on every address of a host, all on the same port; those that this machine has not
+    got, such as ::1 for localhost where IPv6 is off, may be missing."""
+    found = socket.getaddrinfo(host or None, port, socket.AF_UNSPEC, socket.SOCK_STREAM, 0, socket.AI_PASSIVE)
     listeners: list[socket.socket] = []
+    missing: OSError | None = None
     try:
-        for family, _, _, _, address in found:
+        for family, address in dict.fromkeys((item[0], item[4]) for item in found):
             bound = (address[0], listeners[0].getsockname()[1] if listeners else port, *address[2:])
-            listeners.append(socket.create_server(bound, family=family, backlog=1024))
+            try:
+                listeners.append(socket.create_server(bound, family=family, backlog=1024))
+            except OSError as error:
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    raise
+                missing = error
+        if missing is not None and not listeners:
+            raise missing
     except OSError as error:
         for listener in listeners:
             listener.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
@@ -12,9 +13,11 @@ from typing import Any
 
 from ..codes import GOING_AWAY
 from ..exc import HandshakeError
-from ..handshake import Headers, Request, Response, receive_request, refuse
+from ..handshake import Accepted, Request, Response, receive_request, refuse
+from ..transports.blocking import check_hooks
+from ..transports.channels import open_channel
 from ..websocket import WebSocket
-from .acceptor import Acceptor, environ_of
+from .acceptor import Acceptor, environ_of, plain
 
 __all__ = ["DRAIN_REASON", "ProcessRequest", "Visitor"]
 
@@ -37,15 +40,22 @@ class Visitor:
         ssl_context: ssl.SSLContext | None = None,
         process_request: ProcessRequest | None = None,
     ) -> None:
-        self._sock = sock
+        self._channel = open_channel(sock)
         self._acceptor = acceptor
         self._ssl_context = ssl_context
         self._process_request = process_request
         self._ws: WebSocket | None = None
         self._leaving = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the running thread is the one that serves this connection."""
+        return self._thread is threading.current_thread()
 
     def run(self) -> None:
         """Shake hands and serve; whatever goes wrong ends here."""
+        self._thread = threading.current_thread()
         try:
             timeout = self._acceptor.limits.open_timeout
             self._open(None if timeout is None else monotonic() + timeout)
@@ -53,13 +63,15 @@ class Visitor:
                 if self._leaving:
                     self._ws.close(GOING_AWAY, DRAIN_REASON)
                 self._ws.run()
-        except (HandshakeError, OSError) as error:
+        except OSError as error:
             logger.debug("No WebSocket: %s", error)
         except Exception:
-            logger.exception("A connection failed before its WebSocket began")
+            logger.exception("A connection failed")
         finally:
-            self.cut_off()
-            self._sock.close()
+            if self._ws is None:
+                self._channel.close()
+            else:
+                self._ws.close_connection()
 
     def leave(self) -> None:
         """Close the WebSocket with 1001, or what has not become one yet."""
@@ -67,31 +79,38 @@ class Visitor:
         if self._ws is not None:
             self._ws.close(GOING_AWAY, DRAIN_REASON)
         else:
-            with suppress(OSError):
-                self._sock.shutdown(socket.SHUT_RD)
+            self._channel.stop_reading()
 
     def cut_off(self) -> None:
-        """End the connection as it is."""
-        with suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
+        """End the connection as it is; its thread then closes the socket."""
+        ws = self._ws
+        channel = self._channel if ws is None else getattr(ws._transport, "channel", None)
+        if channel is not None:
+            channel.cut()
 
-    def turn_away(self, status: int, reason: str) -> None:
-        """Refuse without reading; never blocks."""
-        self._sock.setblocking(False)
+    def turn_away(self, status: int, reason: str) -> socket.socket:
+        """Refuse without reading, and without ever blocking; return the socket, to be read to
+        its end and closed."""
+        sock: socket.socket = self._channel.sock
+        sock.setblocking(False)
         with suppress(OSError):
             if self._ssl_context is None:
-                self._sock.send(refuse(HandshakeError(reason, status, [("Retry-After", "1")])).to_bytes())
-            self._sock.shutdown(socket.SHUT_WR)
-        self._sock.close()
+                sock.send(refuse(HandshakeError(reason, status, [("Retry-After", "1")])).to_bytes())
+            sock.shutdown(socket.SHUT_WR)
+        return sock
 
     def _open(self, deadline: float | None) -> None:
-        sock = self._sock
+        sock = self._channel.sock
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _set_timeout(sock, deadline)
         if self._ssl_context is not None:
+            # Python forgets to close what it makes of a socket whose peer has left (3.11 to 3.14).
+            sock.getpeername()
             sock = self._ssl_context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-            self._sock = sock
+            self._channel = open_channel(sock)
+            if self._leaving:
+                return
             sock.do_handshake()
         try:
             self._shake_hands(deadline)
@@ -102,21 +121,37 @@ class Visitor:
 
     def _shake_hands(self, deadline: float | None) -> None:
         request, leftover = self._receive_request(deadline)
+        sock = self._channel.sock
+        addresses = sock.getsockname(), sock.getpeername()
+        chosen = self._decide(request, *addresses)
         if self._leaving:
             raise HandshakeError(DRAIN_REASON, 503)
-        answer = self._process_request(request) if self._process_request is not None else None
-        if answer is not None:
-            self._answer(answer)
+        if isinstance(chosen, Response):
+            self._answer(chosen)
             return
-        handler, accepted = self._acceptor.accept(request)
-        sock = self._sock
-        scheme = "https" if self._ssl_context is not None else "http"
-        environ = environ_of(request, scheme, sock.getsockname(), sock.getpeername())
+        accepted, ws = chosen
         sock.sendall(accepted.response.to_bytes())
-        ws = self._acceptor.make(handler, accepted, sock, environ)
         if leftover:
             ws._stream._reader.feed(leftover)
         self._ws = ws
+
+    def _decide(self, request: Request, local: Any, peer: Any) -> Response | tuple[Accepted, WebSocket]:
+        """Ask the application. What it raises is its own bug, an OSError as well."""
+        try:
+            answer = self._process_request(request) if self._process_request is not None else None
+            if answer is not None:
+                return answer
+            handler, accepted = self._acceptor.accept(request)
+            environ = environ_of(request, "https" if self._ssl_context is not None else "http", local, peer)
+            ws = self._acceptor.make(handler, accepted, self._channel.sock, environ)
+            check_hooks(ws)
+            return accepted, ws
+        except HandshakeError:
+            raise
+        except Exception:
+            # Without the query, which may hold a secret.
+            logger.exception("The application failed to answer a request for %s", request.target.partition("?")[0])
+            raise HandshakeError("Internal server error", 500) from None
 
     def _receive_request(self, deadline: float | None) -> tuple[Request, bytes]:
         reading = receive_request(self._acceptor.limits)
@@ -124,8 +159,10 @@ class Visitor:
         heard = False
         try:
             while True:
-                _set_timeout(self._sock, deadline)
-                data = self._sock.recv(4096)
+                _set_timeout(self._channel.sock, deadline)
+                data = self._channel.sock.recv(4096)
+                if not data and self._leaving:
+                    raise HandshakeError(DRAIN_REASON, 503)
                 reading.send(data)
                 heard = True
         except StopIteration as stop:
@@ -134,27 +171,16 @@ class Visitor:
         except TimeoutError:
             # Browsers open connections that they may not need: those get no answer.
             raise HandshakeError(
-                f"No whole request within {self._acceptor.limits.open_timeout:g} s (Limits.open_timeout)",
+                f"No whole request within {self._acceptor.limits.open_timeout} s (Limits.open_timeout)",
                 408 if heard else None,
             ) from None
 
     def _answer(self, response: Response) -> None:
         """Answer by plain HTTP, and read on until the peer has read that, for a bounded time."""
-        headers = Headers(response.headers)
-        if "Content-Length" not in headers:
-            headers.add("Content-Length", str(len(response.body)))
-        if "Connection" not in headers:
-            headers.add("Connection", "close")
-        answer = Response(response.status, headers, response.reason, response.body)
-        deadline = monotonic() + LINGER
         with suppress(OSError):
-            self._sock.sendall(answer.to_bytes())
-            if self._ssl_context is None:
-                self._sock.shutdown(socket.SHUT_WR)
-            while self._ssl_context is None:
-                _set_timeout(self._sock, deadline)
-                if not self._sock.recv(65536):
-                    break
+            self._channel.sock.settimeout(self._acceptor.limits.open_timeout)
+            self._channel.sock.sendall(plain(response).to_bytes())
+            self._channel.hang_up(LINGER)
 
 
 def _set_timeout(sock: Any, deadline: float | None) -> None:

@@ -7,7 +7,7 @@ more bytes, as long as what was read before is not used up; otherwise at once.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from inspect import iscoroutine, iscoroutinefunction
 from time import monotonic
@@ -18,11 +18,24 @@ from ..exc import ConnectionClosed
 from ..keepalive import PeerTimeout
 from ..limits import Limits
 from ..states import State
-from .channels import PlainChannel, open_channel
+from .channels import LINGER, PlainChannel, open_channel
 
-__all__ = ["THREADS", "BlockingTransport", "Kit", "ThreadKit"]
+__all__ = ["THREADS", "BlockingTransport", "Kit", "ThreadKit", "check_hooks"]
 
 HOOKS = ("opened", "received_message", "ponged", "closed")
+
+# Frames that the thread that reads may leave to another one that is sending, however large.
+MAX_LEFT = 16
+
+
+def check_hooks(endpoint: Endpoint) -> None:
+    """Raise TypeError if a hook is ``async def``: nobody would await it here."""
+    for name in HOOKS:
+        if iscoroutinefunction(getattr(endpoint, name)):
+            raise TypeError(
+                f"{type(endpoint).__name__}.{name} is async, but this connection is served by a thread: "
+                "make it a plain function, or serve the class by asyncio"
+            )
 
 
 class Kit(Protocol):
@@ -68,6 +81,16 @@ class _Fragments:
         self._owner = None
         self._lock.release()
 
+    def wait(self, send: Callable[[], Any], size: int) -> Any:
+        """Send when the message in progress is complete."""
+        with self:
+            pass
+        return send()
+
+    def send(self, pieces: AsyncIterator[bytes], opcode: int) -> Any:
+        """Refuse an async iterable: nobody would await it here."""
+        raise TypeError("Cannot send an async iterable: no event loop drives this connection")
+
 
 class BlockingTransport:
     """Drive an endpoint over a socket.
@@ -82,6 +105,12 @@ class BlockingTransport:
         self._kit = kit
         self._session: Any = None
         self._turn_of: object = None
+        # Frames that the thread that reads has put into the outbox, and those of other threads that
+        # are done with: whatever else was put there, another thread is about to send.
+        self._reader: object = None
+        self._own = 0
+        self._others = 0
+        self._left = 0
         self._next_tick = 0.0
         self._ticked = State.CONNECTING
         self._writing = kit.lock()
@@ -100,28 +129,71 @@ class BlockingTransport:
     def written(self) -> None:
         """Send the outbox, unless more of what was read is about to be answered."""
         endpoint = self._endpoint
-        if (
-            self._turn_of == self._kit.ident()
-            and endpoint._stream.has_input
-            and endpoint._outbox_size < self._limits.max_outbox
-        ):
-            return
+        if self._reader == self._kit.ident():
+            self._own += 1
+            if (
+                self._turn_of is not None
+                and endpoint._stream.has_input
+                and endpoint._outbox_size < self._limits.max_outbox
+            ):
+                return
         self.flush()
 
     def flush(self) -> None:
-        """Send the outbox; raises ConnectionClosed if the connection is gone."""
-        with self._writing:
-            pieces = self._endpoint._take_outbox()
-            if not pieces:
-                return
+        """Send the outbox; raises ConnectionClosed if the connection is gone.
+
+        The thread that reads sends only what it has made itself. The frames of another thread
+        are left to that one: it may have to wait for the peer, which may wait for us to read.
+        It takes along what the reader has left.
+        """
+        if self._kit.ident() != self._reader:
+            self._flush(others=1, blocking=True)
+        elif not self._flush(blocking=False) and self._turn_of is not None:
+            self._left += 1
+            if self._left > MAX_LEFT and self._endpoint._outbox_size >= self._limits.max_outbox:
+                self._flush(others=0, blocking=True)
+
+    def _flush(self, others: int | None = None, **how: Any) -> bool:
+        """Send the outbox, if ``others`` is None only when nobody else is about to.
+
+        Otherwise it counts the frames of other threads that are done with. Returns False if
+        that was left to another thread, or it took too long.
+        """
+        done = False
+        while self._writing.acquire(**how):
             try:
-                self.channel.send(pieces)
-                return
-            except OSError as error:
-                reason = error
+                done = self._send_outbox(others)
+                self._others += others or 0
+            finally:
+                self._writing.release()
+            if not (done and self._endpoint._outbox):
+                break
+            others, how = others and 0, {"blocking": False}  # who has it now looks there again
+        return done
+
+    def _send_outbox(self, others: int | None) -> bool:
+        endpoint = self._endpoint
+        with self.guard:
+            if others is None and endpoint._frames_sent > self._own + self._others:
+                return False
+            pieces = endpoint._swap_outbox()
+        self._left = 0
+        if self._broken:
+            # The frame of who comes here may have been among those that were lost.
+            raise ConnectionClosed("Cannot send on a terminated websocket: sending has failed before")
+        if not pieces:
+            return True
+        try:
+            self.channel.send(pieces)
+        except BaseException as error:
+            # Half a frame may be on the wire: nothing may follow it. Whoever waits in a read wakes up.
             self._broken = True
             self._endpoint._lost()
-        raise ConnectionClosed(f"Cannot send on a terminated websocket: {reason}") from reason
+            self.channel.cut()
+            if isinstance(error, OSError):
+                raise ConnectionClosed(f"Cannot send on a terminated websocket: {error}") from error
+            raise
+        return True
 
     # Driving
 
@@ -133,16 +205,12 @@ class BlockingTransport:
     def start(self) -> bool:
         """Begin the session, so that `opened` is called; False if it ended at once.
 
-        Raises TypeError if a hook is ``async def``: nobody would await it here.
+        Raises TypeError if a hook is ``async def``.
         """
-        for name in HOOKS:
-            if iscoroutinefunction(getattr(self._endpoint, name)):
-                raise TypeError(
-                    f"{type(self._endpoint).__name__}.{name} is async, but this connection is served by a thread: "
-                    "make it a plain function, or serve the class by asyncio"
-                )
+        check_hooks(self._endpoint)
         granularity = self._granularity()
-        self.channel.set_timeouts(granularity, self._limits.write_timeout)
+        with suppress(OSError):  # of a socket that is closed or lost; the first read will tell
+            self.channel.set_timeouts(granularity, self._limits.write_timeout)
         self._session = self._endpoint.session()
         return self._resume(self._session.__next__)
 
@@ -164,7 +232,7 @@ class BlockingTransport:
         return session is not None and self._resume(session.throw, error)
 
     def _resume(self, resume: Callable[..., Step], *args: Any) -> bool:
-        self._turn_of = self._kit.ident()
+        self._reader = self._turn_of = self._kit.ident()
         try:
             step = resume(*args)
             while type(step) is not int:
@@ -203,6 +271,8 @@ class BlockingTransport:
         try:
             self._next_tick = self._endpoint.tick(now)
         except PeerTimeout as error:
+            with suppress(OSError):  # its time is up: it gets no more than a little for our last words
+                self.channel.set_timeouts(LINGER, LINGER)
             return self.break_off(error)
         except ConnectionClosed:
             return self.feed(b"")
@@ -210,6 +280,7 @@ class BlockingTransport:
 
     def run(self, read_size: Callable[[], int]) -> Ending | None:
         """Serve the connection to its end."""
+        self._reader = self._kit.ident()
         alive = self._session is not None or self.start()
         while alive:
             try:
@@ -223,7 +294,14 @@ class BlockingTransport:
     def hang_up(self) -> None:
         """Let the peer read our last frames before the socket is closed."""
         ending = self.ending
-        if ending is None or self._broken or self._endpoint._stream.at_eof:
+        if ending is None or self._broken:
             return
-        with suppress(OSError):
-            self.channel.hang_up()
+        # A peer that has ended already gets no time, but the good-bye that TLS owes it (RFC 8446 6.1).
+        linger = 0.0 if self._endpoint._stream.at_eof else LINGER
+        with suppress(OSError, ConnectionClosed):
+            if self._flush(others=0, timeout=LINGER):
+                self.channel.hang_up(linger)
+
+    def cut_off(self) -> None:
+        """Close the socket, as soon as no thread uses it."""
+        self.channel.close()

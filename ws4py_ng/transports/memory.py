@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import AbstractContextManager, nullcontext
 from math import inf
-from typing import Any, Final
+from typing import Any
 
-from ..endpoint import Ending, Endpoint, Step
+from ..endpoint import SENT, Ending, Endpoint, Sent, Step
 from ..keepalive import PeerTimeout
 from ..states import State
+from .fragments import OwnFragments
 
 __all__ = ["Clock", "MemoryTransport", "Turn", "run", "run_async"]
 
@@ -26,31 +27,6 @@ class Clock:
 
     def __init__(self, time: float = 0.0) -> None:
         self.time = time
-
-
-class _Sent:
-    """Be what `send` returns: it may be awaited, and is done already."""
-
-    def __await__(self) -> Generator[Any, None, None]:
-        yield from ()
-
-
-SENT: Final = _Sent()
-
-
-class _Fragments:
-    """Notice who sends while his own iterable is being sent; nobody else could."""
-
-    def __init__(self) -> None:
-        self._busy = False
-
-    def __enter__(self) -> None:
-        if self._busy:
-            raise RuntimeError("send() from within the iterable that is being sent: its fragments would be torn apart")
-        self._busy = True
-
-    def __exit__(self, *exc: object) -> None:
-        self._busy = False
 
 
 class MemoryTransport:
@@ -68,14 +44,14 @@ class MemoryTransport:
         self.ending: Ending | None = None
         self.next_tick = -inf
         self.guard: AbstractContextManager[object] = nullcontext()
-        self.fragments: AbstractContextManager[object] = _Fragments()
+        self.fragments = OwnFragments()
         self._session: Generator[Step, Any, Ending] | None = None
         self._ticked = State.CONNECTING
         endpoint._transport = self
 
     # What an endpoint wants of its transport
 
-    def written(self) -> Awaitable[None]:
+    def written(self) -> Sent:
         """Leave the outbox to `take`."""
         return SENT
 
@@ -124,7 +100,7 @@ class MemoryTransport:
             while not isinstance(step, int):
                 try:
                     yield step
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - the session's to judge
                     step = session.throw(error)
                 else:
                     step = session.send(None)
@@ -151,7 +127,7 @@ def run(turn: Turn) -> None:
                 next(waiting)
             except StopIteration:
                 hook = next(turn)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the session's to judge
                 hook = turn.throw(error)
             else:
                 break
@@ -169,7 +145,7 @@ async def run_async(turn: Turn) -> None:
         while True:
             try:
                 await hook
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the session's to judge
                 hook = turn.throw(error)
             else:
                 hook = next(turn)

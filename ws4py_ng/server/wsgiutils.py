@@ -1,0 +1,141 @@
+"""A WSGI application that answers the opening handshake, for servers that lend it their socket.
+
+What such a server has to do: put the connected socket into ``environ["ws4py_ng.socket"]``
+(ws4py's key ``ws4py.socket`` will do). When the application has returned and the 101 is sent,
+take the WebSocket from ``environ["ws4py_ng.websocket"]`` and `run` it, or `add` it to a
+manager; forget both keys, and leave the socket open. `wsgirefserver` is such a server.
+
+PEP 3333 forbids applications the headers Upgrade and Connection, without which there is no
+101: a server that insists cannot serve WebSockets this way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+from ..exc import HandshakeError
+from ..extensions import PerMessageDeflateFactory
+from ..handshake import Headers, OriginRule, Request, ServerPolicy, negotiate, refuse
+from ..limits import DEFAULT_LIMITS, Limits
+from ..websocket import WebSocket
+
+__all__ = ["WebSocketWSGIApplication", "request_from_environ"]
+
+SOCKET_KEYS = ("ws4py_ng.socket", "ws4py.socket")
+WEBSOCKET_KEYS = ("ws4py_ng.websocket", "ws4py.websocket")
+
+# What may stand in a path as it is (RFC 3986 3.3).
+_PATH_SAFE = "/:@!$&'()*+,;=~"
+_HOP_BY_HOP = ("upgrade", "connection")
+_VERSION_KEY = "HTTP_SEC_WEBSOCKET_VERSION"
+
+StartResponse = Callable[..., Any]
+
+
+def request_from_environ(environ: dict[str, Any]) -> Request:
+    """Make the request of what WSGI tells about it.
+
+    Some is lost on that way. A header that came twice is one, joined by commas or the last
+    of them, as the server likes. ``_`` in a name has become ``-``. The target is as it was
+    only where the server adds RAW_URI or REQUEST_URI. A body in chunks may go unmentioned.
+
+    Raises ValueError for what can be no request.
+    """
+    headers = Headers()
+    for key, value in environ.items():
+        if key.startswith("HTTP_") and isinstance(value, str):
+            headers.add(key[len("HTTP_") :].replace("_", "-").title(), value)
+    for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(key):
+            headers.add(key.replace("_", "-").title(), str(environ[key]))
+    target = environ.get("RAW_URI") or environ.get("REQUEST_URI") or _target(environ)
+    version = environ.get("SERVER_PROTOCOL") or "HTTP/1.1"
+    return Request(environ.get("REQUEST_METHOD", "GET"), target, headers, version)
+
+
+def _target(environ: dict[str, Any]) -> str:
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    query = environ.get("QUERY_STRING")
+    return (quote_from_bytes(path.encode("latin-1"), _PATH_SAFE) or "/") + (f"?{query}" if query else "")
+
+
+class WebSocketWSGIApplication:
+    """Answer the opening handshake, and leave a WebSocket of ``handler_cls`` in the environ.
+
+    ``protocols`` are the subprotocols in our order of preference, one of which is agreed on.
+    ``extensions`` are what `ServerPolicy` takes, beside permessage-deflate; names alone, which
+    ws4py took, have nothing behind them and are passed over. ``origins`` as in `ServerPolicy`.
+    A request that is refused gets its status, and one line that says why.
+    """
+
+    def __init__(
+        self,
+        protocols: Sequence[str] | None = None,
+        extensions: Sequence[Any] | None = None,
+        handler_cls: Callable[..., Any] = WebSocket,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        deflate: bool | PerMessageDeflateFactory = True,
+        origins: Sequence[OriginRule] | None = None,
+    ) -> None:
+        self.protocols = protocols
+        self.extensions = extensions
+        self.handler_cls = handler_cls
+        self._limits = limits
+        supported = [each for each in extensions or () if not isinstance(each, str | bytes)]
+        if deflate:
+            supported.append(PerMessageDeflateFactory() if deflate is True else deflate)
+        self._policy = ServerPolicy(protocols=protocols or (), origins=origins or (), extensions=supported)
+
+    def make_websocket(
+        self, sock: Any, protocols: Sequence[str], extensions: Sequence[str], environ: dict[str, Any]
+    ) -> Any:
+        """Make the WebSocket, and leave it in the environ; may be overridden."""
+        websocket = self.handler_cls(sock, protocols, extensions, environ.copy())
+        for key in WEBSOCKET_KEYS:
+            environ[key] = websocket
+        return websocket
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Be the application."""
+        sock = next((environ[key] for key in SOCKET_KEYS if environ.get(key) is not None), None)
+        try:
+            accepted = negotiate(_request(environ), self._policy)
+        except HandshakeError as error:
+            return self._refuse(error, environ, start_response, sock is None)
+        if sock is None:
+            raise RuntimeError(
+                f"this server puts no socket into environ[{SOCKET_KEYS[0]!r}]: WebSocketWSGIApplication "
+                "works under ws4py_ng.server.wsgirefserver and servers that do the same"
+            )
+        protocols = [] if accepted.subprotocol is None else [accepted.subprotocol]
+        names = [extension.name for extension in accepted.extensions]
+        websocket = self.make_websocket(sock, protocols, names, environ)
+        configure = getattr(websocket, "_configure", None)
+        if configure is not None:
+            configure(self._limits, accepted.extensions)
+        start_response(accepted.response.status_text, accepted.response.headers.items())
+        return []
+
+    def _refuse(
+        self, error: HandshakeError, environ: dict[str, Any], start_response: StartResponse, strict: bool
+    ) -> Iterable[bytes]:
+        """Answer by plain HTTP; without headers that PEP 3333 forbids, if the server may mind."""
+        version = environ.get(_VERSION_KEY)
+        if version != "13":
+            environ["websocket.version"] = str(version).encode("utf-8")
+        response = refuse(error)
+        headers = response.headers.items()
+        if strict:
+            headers = [pair for pair in headers if pair[0].lower() not in _HOP_BY_HOP]
+        start_response(response.status_text, headers)
+        return [response.body]
+
+
+def _request(environ: dict[str, Any]) -> Request:
+    try:
+        return request_from_environ(environ)
+    except ValueError as error:
+        raise HandshakeError(f"bad request: {error}", 400) from error

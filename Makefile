@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+PORT ?= 9000
 BIN := $(VENV)/bin
 
 MAKEFLAGS += --no-print-directory
@@ -19,7 +20,7 @@ CAN_COMPILE = command -v $${CC:-cc} >/dev/null 2>&1 && $(BIN)/python -c \
 	'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'
 
 help:
-	@echo 'make demo            a server on http://127.0.0.1:9000/ with a page to try it; Ctrl-C ends it'
+	@echo 'make demo            a server on http://127.0.0.1:9000/ with a page to try it (PORT=9001 ...); Ctrl-C ends it'
 	@echo 'make test            all tests, with the compiled core and without'
 	@echo 'make check           ruff, mypy and the layers'
 	@echo 'make format          let ruff write the code as it wants it'
@@ -30,7 +31,8 @@ help:
 # A terminal sends Ctrl-C to make as well, which would then report an interrupt. With job control
 # (set -m) the demo gets it alone, and its exit status 0 is make's.
 demo: $(VENV)/installed
-	@if [ -t 0 ]; then set -m; $(BIN)/python -m ws4py_ng demo; else exec $(BIN)/python -m ws4py_ng demo; fi
+	@if [ -t 0 ]; then set -m; $(BIN)/python -m ws4py_ng demo --port $(PORT); \
+	else exec $(BIN)/python -m ws4py_ng demo --port $(PORT); fi
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

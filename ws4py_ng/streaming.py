@@ -149,16 +149,16 @@ class Stream:
     def has_input(self) -> bool:
         """Whether a whole frame waits that was not looked at yet."""
         reader = self._reader
-        have = reader.unread()
+        buffer, start = reader.buffer, reader.position
+        have = len(buffer) - start
         if have < 2:
             return False
-        second = reader.buffer[reader.position + 1]
-        head = 6 if second & 0x80 else 2
-        length = second & 0x7F
+        second = buffer[start + 1]
+        head, length = (6, second - 0x80) if second & 0x80 else (2, second)
         if length > 125:
             more = 2 if length == 126 else 8
             head += more
-            length = int.from_bytes(reader.buffer[reader.position + 2 : reader.position + 2 + more], "big")
+            length = int.from_bytes(buffer[start + 2 : start + 2 + more], "big")
         return have >= head + length
 
     def _decoded(self, payload: bytes) -> str:

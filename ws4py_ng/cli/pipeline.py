@@ -46,8 +46,8 @@ class Lines:
 def send_input(client: Conversation, fd: int, *, binary: bool) -> None:
     """Send the lines of a file, and stay until the connection has ended."""
     sender = _Sender(client, fd, binary)
-    sender.start()
     try:
+        sender.start()  # it may have been answered before this returns: Ctrl-C counts from here
         client.run_forever()
     except KeyboardInterrupt:
         client.leave()

@@ -151,7 +151,8 @@ class Sender:
 
     def _send_fragments(self, pieces: Iterator[bytes], opcode: int) -> Any:
         """Send each piece when the next one shows that it is not the last."""
-        if self._fragmenting:
+        must_wait = self._fragmenting
+        if must_wait:
             return self._transport.fragments.wait(partial(self._send_fragments, pieces, opcode), 0)
         with self._transport.fragments:
             try:

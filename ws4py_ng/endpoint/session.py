@@ -148,8 +148,8 @@ class Endpoint(Sender):
                 except Exception as error:
                     return self._broken(error)
                 self._keepalive.active = True
-            elif stream.closing is not None:
-                return (yield from self._peer_closed(stream.closing))
+            elif (closing := stream.closing) is not None:
+                return (yield from self._peer_closed(closing))
             elif isinstance(message, PingControlMessage):
                 self._send_pong(message.data)
             elif isinstance(message, PongControlMessage) and not self._is_answer(message):

@@ -358,5 +358,3 @@ class _ForeignStream:
 def _address(sock: Any, name: str) -> Any:
     address = getattr(sock, name)()
     return address[:2] if isinstance(address, tuple) else address
-
-

@@ -14,9 +14,7 @@ from ws4py_ng.extensions.header import MAX_ITEMS, format_extension, format_exten
 
 TOKEN_CHARS = string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~"
 TOKENS = st.text(TOKEN_CHARS, min_size=1, max_size=12)
-EXTENSIONS = st.lists(
-    st.tuples(TOKENS, st.lists(st.tuples(TOKENS, st.none() | TOKENS), max_size=4)), max_size=6
-)
+EXTENSIONS = st.lists(st.tuples(TOKENS, st.lists(st.tuples(TOKENS, st.none() | TOKENS), max_size=4)), max_size=6)
 
 GOOD = [
     ([], []),

@@ -261,9 +261,7 @@ def test_our_client_and_our_server_agree_or_the_server_declines(
                 assert payload == receiver.decompress(sender.compress(payload), True, len(payload))
 
 
-PARAMS = st.lists(
-    st.tuples(st.sampled_from([SNC, CNC, SB, CB, "x"]), st.none() | st.text(max_size=3)), max_size=5
-)
+PARAMS = st.lists(st.tuples(st.sampled_from([SNC, CNC, SB, CB, "x"]), st.none() | st.text(max_size=3)), max_size=5)
 
 
 @given(PARAMS)

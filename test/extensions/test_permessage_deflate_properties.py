@@ -47,14 +47,10 @@ def final_block(data: bytes) -> bytes:
 def test_what_is_sent_is_received(
     bits: int, forgets: bool, level: int, mem_level: int, messages: list[list[bytes]], size: int
 ) -> None:
-    sender = PerMessageDeflate(
-        own_window_bits=bits, own_no_context_takeover=forgets, level=level, mem_level=mem_level
-    )
+    sender = PerMessageDeflate(own_window_bits=bits, own_no_context_takeover=forgets, level=level, mem_level=mem_level)
     receiver = PerMessageDeflate(peer_window_bits=bits, peer_no_context_takeover=forgets)
     for fragments in messages:
-        coded = b"".join(
-            sender.compress(fragment, i == len(fragments) - 1) for i, fragment in enumerate(fragments)
-        )
+        coded = b"".join(sender.compress(fragment, i == len(fragments) - 1) for i, fragment in enumerate(fragments))
         plain = b"".join(fragments)
         assert plain == received(receiver, chunks_of(coded, size), len(plain))
 

@@ -60,9 +60,7 @@ def test_a_body_is_read_however_it_is_cut(row: str) -> None:
         (CHUNKED, b"5\r\nhello\r\n0\r\n", b""),
     ],
 )
-def test_an_exact_provider_does_not_read_behind_the_body(
-    headers: dict[str, str], data: bytes, unread: bytes
-) -> None:
+def test_an_exact_provider_does_not_read_behind_the_body(headers: dict[str, str], data: bytes, unread: bytes) -> None:
     assert (b"hello", unread) == run_exactly(receive_body(Response(403, Headers(headers))), data)
 
 

@@ -316,9 +316,7 @@ def test_not_strict_still_finds_what_was_asked_for() -> None:
     assert ("b", [Codec("x", [("yes", None)])]) == (agreement.subprotocol, agreement.extensions)
 
 
-@pytest.mark.parametrize(
-    "row", [row for row in REFUSED if "nobody asked" not in row and row != "an empty subprotocol"]
-)
+@pytest.mark.parametrize("row", [row for row in REFUSED if "nobody asked" not in row and row != "an empty subprotocol"])
 def test_not_strict_is_strict_in_everything_else(row: str) -> None:
     assert REFUSED[row][1] in str(failure(ClientHandshake(URL, key=KEY, strict=False), REFUSED[row][0]))
 
@@ -362,9 +360,7 @@ ANSWERS = st.sampled_from([*(row[0] for row in REFUSED.values()), *ACCEPTED.valu
     ANSWERS.map(Response.to_bytes),
     st.lists(st.tuples(st.integers(0, 200), st.binary(max_size=4)), max_size=4),
 )
-def test_whatever_is_answered_is_an_agreement_or_a_handshake_error(
-    data: bytes, edits: list[tuple[int, bytes]]
-) -> None:
+def test_whatever_is_answered_is_an_agreement_or_a_handshake_error(data: bytes, edits: list[tuple[int, bytes]]) -> None:
     for at, replacement in edits:
         data = data[:at] + replacement + data[at + len(replacement) :]
     try:

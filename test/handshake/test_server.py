@@ -314,9 +314,7 @@ def test_headers_of_the_application_go_into_the_101() -> None:
         ({"origins": ["a.example"]}, "expected scheme://host"),
     ],
 )
-def test_a_policy_that_could_never_be_sent_is_refused_when_it_is_made(
-    wrong: dict[str, object], message: str
-) -> None:
+def test_a_policy_that_could_never_be_sent_is_refused_when_it_is_made(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ServerPolicy(**wrong)  # type: ignore[arg-type]
 
@@ -409,9 +407,7 @@ POLICY = ServerPolicy(protocols=["chat"], extensions=[PerMessageDeflateFactory()
     REQUESTS.map(Request.to_bytes),
     st.lists(st.tuples(st.integers(0, 300), st.binary(max_size=4)), max_size=4),
 )
-def test_whatever_is_sent_is_answered_by_a_101_or_a_refusal(
-    data: bytes, edits: list[tuple[int, bytes]]
-) -> None:
+def test_whatever_is_sent_is_answered_by_a_101_or_a_refusal(data: bytes, edits: list[tuple[int, bytes]]) -> None:
     for at, replacement in edits:
         data = data[:at] + replacement + data[at + len(replacement) :]
     try:

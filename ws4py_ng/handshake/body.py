@@ -22,9 +22,7 @@ _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?\r?\n")
 _MAX_CHUNK_LINE = 256
 
 
-def receive_body(
-    response: Response, leftover: bytes = b"", limit: int = MAX_BODY
-) -> Generator[int, Chunk, bytes]:
+def receive_body(response: Response, leftover: bytes = b"", limit: int = MAX_BODY) -> Generator[int, Chunk, bytes]:
     """Read the body behind a head; return ``limit`` bytes of it at most, chunks joined.
 
     ``leftover`` is what came with the head. The end of the body is where Content-Length or

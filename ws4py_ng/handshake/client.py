@@ -116,9 +116,7 @@ class ClientHandshake:
         if fault is not None:
             raise _failed(fault, response)
         try:
-            extensions = confirm_answer(
-                response.headers.get_all(_EXTENSIONS), self._extensions, strict=self.strict
-            )
+            extensions = confirm_answer(response.headers.get_all(_EXTENSIONS), self._extensions, strict=self.strict)
         except ValueError as error:
             raise _failed(f"bad {_EXTENSIONS} of the server: {error}", response) from error
         return Agreement(self._agreed_protocol(response), extensions, response.headers)

@@ -231,9 +231,7 @@ def _check_websocket_version(request: Request, policy: ServerPolicy) -> None:
 def _check_key(request: Request, policy: ServerPolicy) -> None:
     keys = request.headers.get_all("Sec-WebSocket-Key")
     if len(keys) != 1 or not is_key(keys[0]):
-        raise _bad_request(
-            f"Sec-WebSocket-Key is {shown(keys)}, expected one of 16 bytes in base64 (RFC 6455 4.1)"
-        )
+        raise _bad_request(f"Sec-WebSocket-Key is {shown(keys)}, expected one of 16 bytes in base64 (RFC 6455 4.1)")
 
 
 def _check_no_body(request: Request, policy: ServerPolicy) -> None:

@@ -28,7 +28,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     3: ("keepalive", "streaming"),
     4: ("endpoint",),
     5: ("capture", "pubsub", "transports"),
-    6: ("client", "manager", "server", "websocket"),
+    6: ("async_websocket", "client", "manager", "server", "websocket"),
     7: ("__init__", "__main__", "cli", "demo", "shims", "testing"),
 }
 LAYER_OF = {row: layer for layer, rows in LAYERS.items() for row in rows}
@@ -38,6 +38,7 @@ SIDEWAYS: dict[tuple[str, str], str] = {
     ("messaging", "framing"): "ws4py's messages build themselves as frames",
     ("handshake", "extensions"): "extensions are negotiated in the handshake's headers",
     ("handshake", "uri"): "a request names a host and a resource",
+    ("async_websocket", "websocket"): "ws4py's asyncio class is a WebSocket",
     ("client", "websocket"): "ws4py's client is a WebSocket",
     ("server", "websocket"): "a server makes WebSockets",
     ("server", "manager"): "ws4py's wsgiref server owns a manager",

@@ -54,6 +54,9 @@ class Kit(Protocol):
     def scope(self) -> Scope:
         """Return a scope to be cancelled from outside."""
 
+    async def breathe(self) -> None:
+        """Let all others have their turn."""
+
     def last_words(self) -> AbstractContextManager[object]:
         """Let a task that is cancelled wait inside, for at most LAST_WORDS seconds."""
 

@@ -1,0 +1,161 @@
+"""ASGI servers as processes of their own, and what each of them can and cannot do."""
+
+from __future__ import annotations
+
+import queue
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from types import TracebackType
+
+from test.programs import WAIT, environment
+
+__all__ = ["HOSTS", "Host", "Running"]
+
+PYTHON = (sys.executable, "-m")
+
+
+@dataclass(frozen=True)
+class Host:
+    """Hold a server: its command, where {port} and {app} are put in, and its abilities.
+
+    ``denies``: it has the extension websocket.http.response, without which every refusal is a 403.
+    ``reasons``: it passes close reasons, ``from_peer`` the code of a peer, ``empties`` empty messages.
+    ``headers``: it
+    sends those of the accept.
+    ``early``: it keeps a frame that comes in one segment with the request. ``ends``: what peers get
+    at SIGTERM, None for nothing.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    ready: str
+    needs: tuple[str, ...]
+    denies: bool = True
+    reasons_to_peer: bool = True
+    from_peer: bool = True
+    reasons_from_peer: bool = True
+    empties: bool = True
+    early: bool = False
+    headers: bool = True
+    too_big: int | None = 1009
+    ends: int | None = 1012
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _uvicorn(name: str, *options: str, needs: tuple[str, ...] = ()) -> Host:
+    command = (*PYTHON, "uvicorn", "--port", "{port}", *options, "{app}")
+    return Host(name, command, "Uvicorn running", ("uvicorn", *needs))
+
+
+_HYPERCORN = (*PYTHON, "hypercorn", "--bind", "127.0.0.1:{port}", "--graceful-timeout", "1")
+OURS = ("--ws", "ws4py_ng.server.uvicorn:WSProtocol")
+
+HOSTS = (
+    _uvicorn("uvicorn-sansio", "--ws", "websockets-sansio"),
+    _uvicorn("uvicorn-wsproto", "--ws", "wsproto", needs=("wsproto",)),
+    _uvicorn("uvicorn-ours-h11-asyncio", *OURS, "--http", "h11", "--loop", "asyncio"),
+    _uvicorn("uvicorn-ours-httptools-uvloop", *OURS, "--http", "httptools", "--loop", "uvloop", needs=("uvloop",)),
+    Host("hypercorn", (*_HYPERCORN, "{app}"), "Running on", ("hypercorn",), from_peer=False, ends=1001),
+    Host(
+        "hypercorn-trio",
+        (*_HYPERCORN, "--worker-class", "trio", "{app}"),
+        "Running on",
+        ("hypercorn", "trio"),
+        from_peer=False,
+        ends=1001,
+    ),
+    Host(
+        "granian",
+        (*PYTHON, "granian", "--interface", "asgi", "--port", "{port}", "{app}"),
+        "Started worker",
+        ("granian",),
+        reasons_from_peer=False,
+        early=True,
+        headers=False,
+        ends=None,
+    ),
+    Host(
+        "daphne",
+        (*PYTHON, "daphne", "--port", "{port}", "{app}"),
+        "Listening on",
+        ("daphne",),
+        denies=False,
+        reasons_to_peer=False,
+        reasons_from_peer=False,
+        empties=False,
+        headers=False,
+        too_big=None,
+        ends=None,
+    ),
+)
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class Running:
+    """Run an application under a host until the `with` ends; ``lines`` are what both printed."""
+
+    def __init__(self, host: Host, app: str) -> None:
+        self.host = host
+        self.port = _free_port()
+        command = [part.format(port=self.port, app=app) for part in host.command]
+        variables = environment(PYTHONUNBUFFERED="1")
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=variables)
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Running:
+        self.wait_line(self.host.ready)
+        deadline = time.monotonic() + WAIT
+        while not self._accepts():  # granian says that it is ready a moment before it listens
+            assert time.monotonic() < deadline, f"{self.host} does not listen: {self.lines}"
+        return self
+
+    def _accepts(self) -> bool:
+        with socket.socket() as sock:
+            return sock.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(WAIT)
+        self._reader.join(WAIT)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line.decode().rstrip("\n"))
+        self._lines.put(None)
+
+    def wait_line(self, pattern: str) -> str:
+        """Wait for a line that matches; return it."""
+        while True:
+            line = self._lines.get(timeout=WAIT)
+            if line is None:
+                raise AssertionError(f"{self.host} printed no {pattern!r}: {self.lines}")
+            self.lines.append(line)
+            if re.search(pattern, line):
+                return line
+
+
+def missing(host: Host) -> list[str]:
+    """Name the libraries that a host needs and that are not here."""
+    return [name for name in host.needs if find_spec(name) is None]

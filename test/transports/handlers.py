@@ -1,0 +1,331 @@
+"""The WebSockets of the contract, importable wherever a server or client of it runs.
+
+What they do is in classes of hooks without a base, so that they serve servers and every kind of
+client; ``async def`` twins are at the end. What they see they `note`.
+"""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from ws4py_ng.exc import ConnectionClosed
+from ws4py_ng.websocket import WebSocket
+
+from .diary import note
+
+__all__ = ["HOOKS", "ROUTES", "client_class", "note_failure"]
+
+KIB, MIB = 1024, 1024 * 1024
+FLOOD_PIECE = 64 * KIB
+FLOOD_SIZE = 64 * MIB
+
+
+class Hooks:
+    """Note what every WebSocket of the contract notes: `opened`, `ponged`, `closed`, what is sent too late."""
+
+    _query: dict[str, str] | None = None
+
+    @property
+    def query(self: Any) -> dict[str, str]:
+        """The query of the URL."""
+        if self._query is None:
+            query = self.environ["QUERY_STRING"] if self.environ else urlsplit(self.url).query
+            self._query = {name: values[0] for name, values in parse_qs(query, keep_blank_values=True).items()}
+        return self._query
+
+    @property
+    def tag(self) -> str:
+        """The tag that the test put into the URL."""
+        return str(self.query.get("tag", ""))
+
+    def note(self, hook: str, **facts: Any) -> None:
+        """Note something of this connection."""
+        note(self.tag, hook, **facts)
+
+    def opened(self) -> Any:
+        """Note it."""
+        self.note(
+            "opened",
+            protocols=[str(each, "ascii") if isinstance(each, bytes) else each for each in self.protocols or ()],
+        )
+
+    def ponged(self, pong: Any) -> Any:
+        """Note it."""
+        self.note("ponged", data=pong.data.decode("latin-1"))
+
+    def closed(self, code: int, reason: Any = None) -> Any:
+        """Note it."""
+        text = reason.decode("utf-8") if isinstance(reason, bytes) else reason
+        self.note("closed", code=code, reason=text)
+
+    def received_message(self, message: Any) -> Any:
+        """Note it."""
+        self.note_message(message)
+
+    def note_message(self, message: Any) -> None:
+        """Note a message: its kind, its size, a check sum, and its data if that is short."""
+        data = message.data
+        short = data.decode("latin-1") if len(data) <= 200 else None
+        self.note("message", text=message.is_text, size=len(data), crc=zlib.crc32(data), data=short)
+
+
+class Echo(Hooks):
+    """Send back every message as it came."""
+
+    def received_message(self, message: Any) -> Any:
+        return self.send(message.data, message.is_binary)
+
+
+class Listen(Hooks):
+    """Note every message; a client of this class is a spy."""
+
+
+class Greet(Hooks):
+    """Send a message in `opened`, and echo then."""
+
+    def opened(self) -> Any:
+        super().opened()
+        return self.send("welcome")
+
+    received_message = Echo.received_message
+
+
+class Fragments(Hooks):
+    """Answer each message by its words, a fragment for each; binary if it was."""
+
+    def received_message(self, message: Any) -> Any:
+        words = message.data.split(b" ")
+        return self.send(iter(words) if message.is_binary else (word.decode() for word in words), message.is_binary)
+
+
+class Closer(Hooks):
+    """Close as the query says, in `opened` or at the first message: ``when``, ``code``, ``reason``."""
+
+    def opened(self) -> Any:
+        super().opened()
+        if self.query.get("when") == "opened":
+            self.leave()
+
+    def received_message(self, message: Any) -> Any:
+        self.note_message(message)
+        self.leave()
+
+    def leave(self: Any) -> None:
+        """Close, and try to send then."""
+        self.close(int(self.query.get("code", "1000")), self.query.get("reason", ""))
+        try:
+            self.send("too late")
+        except ConnectionClosed:
+            self.note("refused")
+
+
+class Counter(Hooks):
+    """Count messages, and note those that are longer than a byte."""
+
+    count = 0
+
+    def received_message(self, message: Any) -> Any:
+        self.count += 1
+        if len(message.data) > 1:
+            self.note("counted", count=self.count)
+
+
+class Environ(Hooks):
+    """Answer each message, the name of a key, by what ``environ`` has there."""
+
+    def received_message(self: Any, message: Any) -> Any:
+        return self.send(str(self.environ.get(str(message), "(none)")))
+
+
+class Failing(Hooks):
+    """Raise in the hook that the query names."""
+
+    def fail(self, hook: str) -> None:
+        """Raise if it is this hook's turn; the tag tells whose error is logged."""
+        if self.query.get("hook") == hook:
+            raise LookupError(f"{hook} fails for tag={self.tag}")
+
+    def opened(self) -> Any:
+        super().opened()
+        self.fail("opened")
+
+    def received_message(self, message: Any) -> Any:
+        self.fail("received_message")
+
+    def ponged(self, pong: Any) -> Any:
+        self.fail("ponged")
+
+    def closed(self, code: int, reason: Any = None) -> Any:
+        super().closed(code, reason)
+        self.fail("closed")
+
+
+class Flood(Hooks):
+    """At the first message send 64 MiB, in 64 KiB pieces, blocking; note each MiB."""
+
+    def received_message(self: Any, message: Any) -> Any:
+        for piece in flood():
+            self.send(piece, binary=True)
+            self.note_progress(piece)
+
+    def note_progress(self, piece: bytes) -> None:
+        """Note that the last piece of a MiB has left our hands."""
+        number = int.from_bytes(piece[:4], "big") + 1
+        if number % (MIB // FLOOD_PIECE) == 0:
+            self.note("flooded", mib=number * FLOOD_PIECE // MIB)
+
+
+class RashFlood(Flood):
+    """Flood without ever waiting for the peer, where `send` does not block."""
+
+    def received_message(self: Any, message: Any) -> Any:
+        super().received_message(message)
+
+
+def flood() -> Iterator[bytes]:
+    """Make the messages of a flood, each with its number."""
+    for number in range(FLOOD_SIZE // FLOOD_PIECE):
+        yield number.to_bytes(4, "big") * (FLOOD_PIECE // 4)
+
+
+_stages: dict[str, Any] = {}
+
+
+class Stage(Hooks):
+    """Be found by a `Teller`, under the tag."""
+
+    def opened(self) -> Any:
+        _stages[self.tag] = self
+        super().opened()
+
+    def closed(self, code: int, reason: Any = None) -> Any:
+        _stages.pop(self.tag, None)
+        super().closed(code, reason)
+
+
+class Teller(Hooks):
+    """Pass every message on to the `Stage` that the query names: many send on one connection."""
+
+    def received_message(self, message: Any) -> Any:
+        return _stages[self.query["stage"]].send(message.data, message.is_binary)
+
+
+class FromThread(Hooks):
+    """At the first message let a thread of its own send a hundred."""
+
+    def received_message(self: Any, message: Any) -> Any:
+        threading.Thread(target=self.tell, name="teller", daemon=True).start()
+
+    def tell(self: Any) -> None:
+        """Send, and note what is raised."""
+        try:
+            for number in range(100):
+                self.send(f"{number}")
+        except Exception as error:  # noqa: BLE001 - it is what the test asks for
+            self.note("raised", error=type(error).__name__, text=str(error))
+        self.note("told")
+
+
+# The same with async hooks
+
+
+class AsyncEcho(Hooks):
+    """Echo, with hooks that are all ``async def``."""
+
+    async def opened(self) -> None:
+        super().opened()
+
+    async def received_message(self: Any, message: Any) -> None:
+        await self.send(message.data, message.is_binary)
+
+    async def ponged(self, pong: Any) -> None:
+        super().ponged(pong)
+
+    async def closed(self, code: int, reason: Any = None) -> None:
+        super().closed(code, reason)
+
+
+class AsyncFailing(Failing):
+    """Raise in the hook that the query names, which is ``async def``."""
+
+    async def opened(self) -> None:
+        super().opened()
+
+    async def received_message(self, message: Any) -> None:
+        super().received_message(message)
+
+    async def ponged(self, pong: Any) -> None:
+        super().ponged(pong)
+
+    async def closed(self, code: int, reason: Any = None) -> None:
+        super().closed(code, reason)
+
+
+class AsyncFlood(Flood):
+    """Flood, and wait for the peer after each message."""
+
+    async def received_message(self: Any, message: Any) -> None:
+        for piece in flood():
+            await self.send(piece, binary=True)
+            self.note_progress(piece)
+
+
+class AsyncFragments(Hooks):
+    """Answer each message by its words, from an async iterator; meanwhile somebody else sends."""
+
+    async def received_message(self: Any, message: Any) -> None:
+        words = message.data.split(b" ")
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for word in words:
+                await self.ping("between")
+                yield word
+
+        sent = self.send(pieces(), message.is_binary)
+        other = self.send("behind")
+        await sent
+        await other
+
+
+HOOKS: dict[str, type[Hooks]] = {
+    "echo": Echo,
+    "listen": Listen,
+    "greet": Greet,
+    "fragments": Fragments,
+    "closer": Closer,
+    "counter": Counter,
+    "environ": Environ,
+    "failing": Failing,
+    "flood": Flood,
+    "rash-flood": RashFlood,
+    "stage": Stage,
+    "teller": Teller,
+    "from-thread": FromThread,
+    "async-echo": AsyncEcho,
+    "async-failing": AsyncFailing,
+    "async-flood": AsyncFlood,
+    "async-fragments": AsyncFragments,
+}
+
+# What a server serves: every class of hooks at the path of its name.
+ROUTES: dict[str, type[WebSocket]] = {
+    f"/{name}": type(hooks.__name__, (hooks, WebSocket), {}) for name, hooks in HOOKS.items()
+}
+
+
+def client_class(hooks: str, base: type[Any], **namespace: Any) -> type[Any]:
+    """Make the client class of a case for a kind of client."""
+    return type(HOOKS[hooks].__name__, (HOOKS[hooks], base), namespace)
+
+
+def note_failure(url: str, error: BaseException) -> None:
+    """Note that a client could not connect, and why."""
+    tag = parse_qs(urlsplit(url).query).get("tag", [""])[0]
+    facts = {name: getattr(error, name) for name in ("status", "headers") if hasattr(error, name)}
+    body = getattr(error, "body", b"").decode("latin-1")
+    kinds = [kind.__name__ for kind in type(error).__mro__]
+    note(tag, "failed", error=type(error).__name__, kinds=kinds, text=str(error), body=body, **facts)

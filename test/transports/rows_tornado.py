@@ -1,0 +1,101 @@
+"""Rows of the contract: tornado, server and client."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application
+
+from ws4py_ng.client.tornadoclient import TornadoWebSocketClient
+from ws4py_ng.server.tornadoserver import WebSocketHandler, drain
+
+from .contract import ClientRow, Options, Row, RunningClient, RunningServer, ServerRow
+from .diary import WAIT
+from .handlers import ROUTES, client_class, note_failure
+from .rows_asyncio import LoopThread
+from .rows_threads import client_options, server_options
+
+__all__ = ["ROWS"]
+
+
+class _Server:
+    def __init__(self, options: Options) -> None:
+        self._thread = LoopThread(asyncio.new_event_loop)
+        self._stopped = False
+        self._thread.call(self._start(options))
+
+    async def _start(self, options: Options) -> None:
+        arguments: dict[str, Any] = {"handler_cls": ROUTES, **server_options(options)}
+        self._application = Application([("/.*", WebSocketHandler, arguments)])
+        self._server = HTTPServer(self._application, ssl_options=arguments.pop("ssl_context"))
+        sockets = bind_sockets(0, "127.0.0.1")
+        self.address: Any = sockets[0].getsockname()
+        self._server.add_sockets(sockets)
+
+    async def _stop(self) -> None:
+        self._server.stop()
+        await drain(self._application)
+        await self._server.close_all_connections()
+
+    def stop(self) -> None:
+        if not self._stopped:
+            self._stopped = True
+            self._thread.call(self._stop())
+            self._thread.stop()
+
+
+class TornadoServer(ServerRow):
+    """`server.tornadoserver`."""
+
+    name = "tornado"
+    needs = ("tornado",)
+    async_hooks = True
+    send_blocks = False
+    leaves_out: ClassVar[Mapping[str, str]] = {
+        "tls_may_be_lost": "tornado closes the socket when the peer ends TLS, and does not end it itself",
+        "a_request_that_does_not_come_is_408": "tornado reads the request; it waits for an hour, and does not answer",
+        "a_body_is_refused": "tornado waits for the body before it asks the handler",
+        "a_head_that_is_too_large_is_431": "tornado reads the head; its own limit is 64 KiB (max_header_size)",
+    }
+
+    def start(self, options: Options) -> RunningServer:
+        return _Server(options)
+
+
+class _Client:
+    def __init__(self, hooks: str, url: str, options: Options) -> None:
+        self._thread = threading.Thread(target=asyncio.run, args=[self._run(hooks, url, options)], daemon=True)
+        self._thread.start()
+
+    async def _run(self, hooks: str, url: str, options: Options) -> None:
+        try:
+            client = client_class(hooks, TornadoWebSocketClient)(url, **client_options(options))
+            await client.connect()
+        except Exception as error:  # noqa: BLE001 - the case judges it
+            note_failure(url, error)
+        else:
+            await client.wait_ended()
+
+    def wait(self) -> None:
+        self._thread.join(WAIT)
+        assert not self._thread.is_alive(), "the client does not end"
+
+
+class TornadoClient(ClientRow):
+    """`client.tornadoclient`."""
+
+    name = "tornado"
+    needs = ("tornado",)
+    async_hooks = True
+    send_blocks = False
+
+    def start(self, hooks: str, url: str, options: Options) -> RunningClient:
+        return _Client(hooks, url, options)
+
+
+ROWS: list[Row] = [TornadoServer(), TornadoClient()]

@@ -1,0 +1,130 @@
+"""Every transport keeps the contract: each row of the table runs each case that it does not leave out."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .contract import (
+    CLIENT_CASES,
+    DOCS,
+    SERVER_CASES,
+    Case,
+    ClientRow,
+    Options,
+    RunningServer,
+    ServerRow,
+    client_rows,
+    docs_page,
+    load_cases,
+    missing,
+    server_rows,
+)
+from .diary import Diary
+from .sides import Client, Served
+from .tls import write_certificates
+
+load_cases()
+
+
+def pairs(rows: list[ServerRow] | list[ClientRow], cases: dict[str, Case]) -> list[object]:
+    """Pair every row with every case, servers of the same options together."""
+    by_options = sorted(cases.values(), key=lambda case: (case.fresh, case.options.to_json()))
+    return [
+        pytest.param(row, case, id=f"{row.name}-{case.name}")
+        for row in rows
+        for case in by_options
+        if case.when(row) and case.name not in row.leaves_out
+    ]
+
+
+@pytest.fixture(scope="module")
+def diary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Diary]:
+    """Collect what hooks note."""
+    write_certificates(tmp_path_factory.mktemp("certificates"))
+    found = Diary()
+    yield found
+    found.close()
+
+
+class Shelf:
+    """Keep the last server running, as the next case may need the same."""
+
+    def __init__(self) -> None:
+        self._key: tuple[str, str] | None = None
+        self._running: RunningServer | None = None
+
+    def get(self, row: ServerRow, options: Options, *, fresh: bool) -> RunningServer:
+        """Return a server of this kind with these options."""
+        key = row.name, options.to_json()
+        if fresh or key != self._key or self._running is None:
+            self.clear()
+            self._running = row.start(options)
+            self._key = None if fresh else key
+        return self._running
+
+    def clear(self) -> None:
+        """Stop it."""
+        running, self._running, self._key = self._running, None, None
+        if running is not None:
+            running.stop()
+
+
+@pytest.fixture(scope="module")
+def shelf(diary: Diary) -> Iterator[Shelf]:
+    """Hold the running server."""
+    found = Shelf()
+    yield found
+    found.clear()
+
+
+def run_here(row: ServerRow | ClientRow) -> None:
+    """Skip a row that cannot be run on this machine."""
+    reason = row.why_not()
+    if reason is not None:
+        pytest.skip(reason)
+
+
+@pytest.mark.parametrize(("row", "case"), pairs(server_rows(), SERVER_CASES))
+def test_server(row: ServerRow, case: Case, shelf: Shelf, diary: Diary) -> None:
+    run_here(row)
+    served = Served(row, shelf.get(row, case.options, fresh=case.fresh), case.options, diary)
+    before = len(diary.untagged())
+    try:
+        case.function(served)
+    except BaseException:
+        shelf.clear()
+        raise
+    if case.fresh:
+        shelf.clear()
+    gc.collect()
+    surplus = diary.untagged()[before + served.expected_logs :]
+    assert [] == surplus, "nothing is logged that belongs to no connection"
+
+
+@pytest.mark.parametrize(("row", "case"), pairs(client_rows(), CLIENT_CASES))
+def test_client(row: ClientRow, case: Case, diary: Diary) -> None:
+    run_here(row)
+    client = Client(row, case.options, diary)
+    before = len(diary.untagged())
+    try:
+        case.function(client)
+    finally:
+        client.close()
+    assert [] == diary.untagged()[before:], "nothing is logged that belongs to no connection"
+
+
+def test_what_is_left_out_has_a_reason() -> None:
+    for rows, cases in ((server_rows(), SERVER_CASES), (client_rows(), CLIENT_CASES)):
+        for row in rows:
+            assert set(row.leaves_out) <= set(cases)
+            assert all(len(reason) > 20 for reason in row.leaves_out.values())
+
+
+def test_the_table_in_the_docs_is_this_one() -> None:
+    if missing():
+        pytest.skip("; ".join(missing()))
+    assert docs_page() == Path(DOCS).read_text("utf-8"), "python -m test.transports.contract writes it"

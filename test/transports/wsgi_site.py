@@ -1,0 +1,33 @@
+"""The application of the contract's rows for WSGI; the options are in the environment."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ws4py_ng.server.wsgi import WebSocketApplication
+
+from .contract import Options
+from .diary import watch_logs
+from .handlers import ROUTES
+from .rows_wsgi import OPTIONS
+
+__all__ = ["application"]
+
+
+def make() -> Any:
+    """Make the application."""
+    options = Options.from_json(os.environ[OPTIONS])
+    return WebSocketApplication(
+        ROUTES,
+        protocols=options.protocols,
+        origins=options.origins,
+        deflate=options.deflate,
+        headers=options.headers,
+        heartbeat_freq=options.heartbeat_freq,
+        limits=options.all_limits,
+    )
+
+
+watch_logs()
+application = make()

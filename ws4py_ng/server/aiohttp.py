@@ -1,0 +1,169 @@
+"""WebSockets in an aiohttp application.
+
+    app.router.add_get("/chat", websocket_handler(Chat))
+
+The response of the upgrade is aiohttp's, with the cookies and headers that middlewares and
+signals give it. Behind it the transport is ours: aiohttp's parser, its queues and its pings
+see nothing of the connection. When the server stops, each connection is closed with 1001.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from ..codes import GOING_AWAY
+from ..exc import HandshakeError
+from ..extensions import PerMessageDeflateFactory
+from ..handshake import Headers, OriginRule, Request, Response, refuse
+from ..limits import DEFAULT_LIMITS, Limits
+from ..transports.aio import AsyncioTransport
+from .acceptor import Acceptor, Handlers, environ_of
+
+if TYPE_CHECKING:
+    from ..websocket import WebSocket
+
+__all__ = ["websocket_handler"]
+
+DRAIN_REASON = "Server is shutting down"
+MOMENT = 0.2
+
+
+def websocket_handler(
+    handlers: Handlers,
+    *,
+    protocols: Sequence[str] = (),
+    origins: Sequence[OriginRule] = (),
+    deflate: bool | PerMessageDeflateFactory | None = True,
+    headers: Sequence[tuple[str, str]] = (),
+    heartbeat_freq: float | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    max_connections: int = 10_000,
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Return a handler for ``app.router.add_get``; the parameters are those of `threadedserver.serve`.
+
+    ``ws.environ["aiohttp.request"]`` is the request. Hooks may be ``async def``.
+    """
+    acceptor = Acceptor(
+        handlers=handlers,
+        protocols=protocols,
+        origins=origins,
+        deflate=deflate,
+        headers=headers,
+        limits=limits,
+        heartbeat_freq=heartbeat_freq,
+    )
+
+    connections: set[WebSocket] = set()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        received = Request(
+            request.method,
+            request.raw_path,
+            Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers),
+            f"HTTP/{request.version.major}.{request.version.minor}",
+        )
+        try:
+            if len(connections) >= max_connections:
+                raise HandshakeError(f"There are {max_connections} connections already", 503)
+            handler, accepted = acceptor.accept(received)
+        except HandshakeError as error:
+            return _refusal(refuse(error))
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError("The peer has left")
+        local, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        environ = environ_of(received, request.scheme, local, peer)
+        environ["aiohttp.request"] = request
+        ws = acceptor.make(handler, accepted, None, environ)
+        ws._peer_address, ws._local_address = _address(peer), _address(local)
+        response = _Upgrade(accepted.response)
+        connections.add(ws)
+        try:
+            await response.prepare(request)
+            await _serve(ws, request, limits)
+        finally:
+            connections.discard(ws)
+        return response
+
+    return handle
+
+
+class _Upgrade(web.StreamResponse):
+    """Be the 101, and nothing behind it."""
+
+    _length_check = False
+
+    def __init__(self, agreed: Response) -> None:
+        super().__init__(status=agreed.status)
+        for name, value in agreed.headers:
+            self.headers.add(name, value)
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Write nothing: the connection is no longer aiohttp's."""
+
+
+class _Watch:
+    """Stand in aiohttp's list of connections for one that it does not know any more."""
+
+    def __init__(self, ws: WebSocket, carrier: AsyncioTransport) -> None:
+        self._ws = ws
+        self._carrier = carrier
+        self._task_handler = None
+
+    def close(self) -> None:
+        """Be told that the server stops."""
+        self._ws.close(GOING_AWAY, DRAIN_REASON)
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        """Be told that the server's patience begins to end."""
+        try:
+            # A moment before aiohttp's own patience ends: it does not expect its handler to end just then.
+            async with asyncio.timeout(None if timeout is None else max(timeout - MOMENT, timeout / 2)):
+                await self._carrier.wait_ended()
+        except TimeoutError:
+            self._carrier.cut_off()
+
+
+async def _serve(ws: WebSocket, request: web.Request, limits: Limits) -> None:
+    """Take the transport away from aiohttp, and serve the connection to its end."""
+    http: Any = request.protocol
+    transport = request.transport
+    if transport is None:  # the peer has left while the response was prepared
+        ws.terminate()
+        return
+    server = http._manager
+    carrier = AsyncioTransport(ws, limits)
+    ws._attach(carrier)
+    leftover, http._message_tail = http._message_tail, b""
+    if transport.is_reading() is False:
+        transport.resume_reading()  # aiohttp pauses when much comes behind the request
+    watch = _Watch(ws, carrier)
+    server.connection_made(watch, transport)
+    try:
+        carrier.take_over(transport, leftover)
+        await carrier.wait_ended()
+    except asyncio.CancelledError:
+        ws.close(GOING_AWAY, DRAIN_REASON)
+        carrier.cut_off()
+        raise
+    finally:
+        server.connection_lost(watch)
+        # For aiohttp the connection ends here. It must not close what the peer still reads from.
+        http.transport = None
+        http.connection_lost(None)
+
+
+def _refusal(response: Response) -> web.Response:
+    refusal = web.Response(status=response.status, reason=response.reason, body=response.body)
+    for name, value in response.headers:
+        refusal.headers[name] = value
+    refusal.force_close()
+    return refusal
+
+
+def _address(address: Any) -> Any:
+    return address[:2] if isinstance(address, tuple) else address

@@ -1,0 +1,245 @@
+"""An ASGI application that serves WebSockets under uvicorn, hypercorn, granian, daphne ...
+
+    app = WebSocketApplication(Chat)                      # every path
+    app = WebSocketApplication({"/chat": Chat}, http=site)  # beside another application
+
+Mount it in Starlette, FastAPI or Quart, or put it before Django. The host reads and writes
+the frames, so limits on frames, compression and pings are its own; hooks, routing,
+subprotocols, the Origin check and closing are as everywhere. Where the host is uvicorn with
+`ws4py_ng.server.uvicorn:WSProtocol`, the frames are ours as well.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from ..codes import GOING_AWAY
+from ..exc import HandshakeError
+from ..extensions import PerMessageDeflateFactory
+from ..handshake import Headers, OriginRule, Request, Response, refuse
+from ..limits import DEFAULT_LIMITS, Limits
+from ..transports.asynciokit import open_kit
+from ..transports.kits import Kit
+from ..transports.messages import HostChannel, HostEvent, MessageStream, Receive, Send
+from ..transports.pulling import PullTransport
+from ..websocket import WebSocket
+from .acceptor import Acceptor, Handlers, environ_of
+
+__all__ = ["Application", "Host", "Scope", "WebSocketApplication"]
+
+Scope = dict[str, Any]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# Under this name of scope["extensions"] a host of ours gives its `Host`.
+EXTENSION = "ws4py_ng"
+DENIAL = "websocket.http.response"
+DRAIN_REASON = "Server is shutting down"
+
+
+class Host(Protocol):
+    """Serve a WebSocket without events, once it was accepted; what `server.uvicorn` gives us."""
+
+    def offer(self, limits: Limits, deflate: bool | PerMessageDeflateFactory | None) -> None:
+        """Say, before the accept, what this application is willing to agree on."""
+
+    async def serve(self, ws: WebSocket) -> None:
+        """Serve the connection to its end."""
+
+
+class WebSocketApplication:
+    """Serve WebSockets by ASGI; ``http`` gets whatever else comes, else that is answered 426.
+
+    ``handlers`` is one class for every path, a dict from path (below where this is mounted)
+    to class, or a function from a `Request` to a class. ``limits.ping_interval``,
+    ``heartbeat_freq`` and ``deflate`` count only where the frames are ours. ``await drain()`` closes what is open
+    with 1001; the end of the lifespan does as well.
+    """
+
+    def __init__(
+        self,
+        handlers: Handlers,
+        http: Application | None = None,
+        *,
+        protocols: Sequence[str] = (),
+        origins: Sequence[OriginRule] = (),
+        headers: Sequence[tuple[str, str]] = (),
+        deflate: bool | PerMessageDeflateFactory | None = True,
+        heartbeat_freq: float | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        max_connections: int = 10_000,
+    ) -> None:
+        self.max_connections = max_connections
+        self.acceptor = Acceptor(
+            handlers=handlers,
+            protocols=protocols,
+            origins=origins,
+            headers=headers,
+            deflate=deflate,
+            heartbeat_freq=heartbeat_freq,
+            limits=limits,
+        )
+        self._http = http
+        self._hosted_limits = replace(limits, ping_interval=None)
+        self._connections: set[WebSocket] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, of whatever kind."""
+        kind = scope["type"]
+        if kind == "websocket":
+            await self._websocket(scope, receive, send)
+        elif kind == "lifespan":
+            await self._lifespan(scope, receive, send)
+        elif self._http is not None:
+            await self._http(scope, receive, send)
+        elif kind == "http":
+            headers = [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
+            error = HandshakeError("This is a WebSocket: open it with ws:// or wss://", 426, headers)
+            await _answer(send, "http.response", refuse(error))
+        else:
+            raise ValueError(f"ASGI scope of type {kind!r}, expected 'websocket', 'http' or 'lifespan'")
+
+    @property
+    def connections(self) -> set[WebSocket]:
+        """The WebSockets that are open now."""
+        return set(self._connections)
+
+    async def drain(self) -> None:
+        """Close every connection with 1001."""
+        closing = [ws.close(GOING_AWAY, DRAIN_REASON) for ws in list(self._connections)]
+        for closed in closing:
+            if closed is not None:
+                await closed
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def heard() -> HostEvent:
+            event = await receive()
+            if event["type"] == "lifespan.shutdown":
+                await self.drain()
+            return event
+
+        if self._http is not None:
+            await self._http(scope, heard, send)
+            return
+        while True:
+            event = await heard()
+            await send({"type": f"{event['type']}.complete"})
+            if event["type"] == "lifespan.shutdown":
+                return
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        event = await receive()
+        if event["type"] != "websocket.connect":
+            return  # the peer has left
+        limits = self._hosted_limits
+        try:
+            if len(self._connections) >= self.max_connections:
+                raise HandshakeError(f"There are {self.max_connections} connections already", 503)
+            request = request_of(scope)
+            handler, subprotocol = self.acceptor.accept_hosted(request)
+        except ValueError as error:
+            await _refuse(scope, send, HandshakeError(str(error), 400))
+            return
+        except HandshakeError as error:
+            await _refuse(scope, send, error)
+            return
+        host: Host | None = (scope.get("extensions") or {}).get(EXTENSION)
+        if host is not None:
+            host.offer(self.acceptor.limits, self.acceptor.deflate)
+        ws = handler(None, [] if subprotocol is None else [subprotocol], [], environ_from(scope, request))
+        if self.acceptor.heartbeat_freq is not None:
+            ws.heartbeat_freq = self.acceptor.heartbeat_freq
+        ws._peer_address, ws._local_address = _address(scope, "client"), _address(scope, "server")
+        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in Headers(self.acceptor.headers)]
+        accept = {"type": "websocket.accept", "subprotocol": subprotocol, "headers": headers}
+        await send(accept)
+        self._connections.add(ws)
+        try:
+            if host is not None:
+                await host.serve(ws)
+            else:
+                ws._stream = MessageStream(limits)  # type: ignore[assignment]
+                ws._configure(limits)
+                await _serve(ws, limits, receive, send)
+        finally:
+            self._connections.discard(ws)
+            ws.terminate()
+
+
+async def _serve(ws: WebSocket, limits: Limits, receive: Receive, send: Send) -> None:
+    async with _kit_of_the_host() as kit:
+        channel = HostChannel(receive, send, kit)
+        transport = PullTransport(ws, limits, kit, channel, ws._release)
+        ws._attach(transport)
+        await transport.run()
+    if channel.refused is not None:
+        # daphne sends few close codes and keeps the connection; for an error it closes, with 1011.
+        raise channel.refused
+
+
+def _kit_of_the_host() -> AbstractAsyncContextManager[Kit]:
+    """Return the kit of the library that runs this: hypercorn may be run by trio."""
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        from ..transports import trio_
+
+        return trio_.open_kit()
+    return open_kit()
+
+
+def request_of(scope: Scope) -> Request:
+    """Make the request that a scope describes; its target begins below where we are mounted.
+
+    Raises ValueError for what could not have been one.
+    """
+    path, root = scope["path"], scope.get("root_path", "").rstrip("/")
+    if root and (path == root or path.startswith(f"{root}/")):
+        path = path[len(root) :] or "/"
+    target = quote(path, safe="/:@!$&'()*+,;=~")
+    query = scope.get("query_string", b"").decode("latin-1")
+    headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+    offered = scope.get("subprotocols")
+    if offered and "Sec-WebSocket-Protocol" not in headers:
+        # uvicorn with wsproto keeps the header to itself.
+        headers.add("Sec-WebSocket-Protocol", ", ".join(offered))
+    return Request("GET", f"{target}?{query}" if query else target, headers)
+
+
+def environ_from(scope: Scope, request: Request) -> dict[str, Any]:
+    """Describe a scope as WSGI does; the scope itself is ``environ["asgi.scope"]``."""
+    scheme = "https" if scope.get("scheme") == "wss" else "http"
+    environ = environ_of(request, scheme, _address(scope, "server"), _address(scope, "client"))
+    environ["SCRIPT_NAME"] = scope.get("root_path", "")
+    environ["asgi.scope"] = scope
+    return environ
+
+
+def _address(scope: Scope, name: str) -> Any:
+    """Return an address: ``(host, port)``, the path of a Unix socket, or None."""
+    address = scope.get(name)
+    if not address:
+        return None
+    return tuple(address) if address[1] is not None else address[0]
+
+
+async def _refuse(scope: Scope, send: Send, error: HandshakeError) -> None:
+    """Answer by HTTP where the host can, else by a close before the accept, which is a 403."""
+    if DENIAL in (scope.get("extensions") or {}):
+        await _answer(send, DENIAL, refuse(error))
+    else:
+        await send({"type": "websocket.close"})
+
+
+async def _answer(send: Send, kind: str, response: Response) -> None:
+    """Send a plain answer; the connection is the host's."""
+    headers = [
+        (name.lower().encode(), value.encode("latin-1"))
+        for name, value in response.headers.items()
+        if name.lower() != "connection"
+    ]
+    await send({"type": f"{kind}.start", "status": response.status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": response.body})

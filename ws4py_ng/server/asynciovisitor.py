@@ -1,0 +1,193 @@
+"""One accepted connection of the asyncio server: the request head, the answer, the handing over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Generator
+from typing import Any
+
+from ..exc import HandshakeError
+from ..handshake import Accepted, Request, Response, receive_request, refuse
+from ..transports.aio import AsyncioTransport
+from ..transports.parting import Parting, read_buffer
+from ..websocket import WebSocket
+from .acceptor import Acceptor, environ_of, plain
+from .visitor import ProcessRequest
+
+__all__ = ["Visitor"]
+
+logger = logging.getLogger("ws4py_ng")
+
+# A head is read in small pieces, as what comes behind it has to be dealt with in one turn.
+HEAD_PIECE = 4096
+
+
+class Visitor(asyncio.BufferedProtocol):
+    """Read the request and answer it; then a WebSocket has the transport.
+
+    ``refusal`` turns the peer away at once. ``on_adopted`` is called with the WebSocket and its
+    transport before `opened` is; ``on_settled`` when a refusal was sent, ``on_gone`` when there is
+    nothing left to do here.
+    """
+
+    def __init__(
+        self, acceptor: Acceptor, process_request: ProcessRequest | None = None, refusal: str | None = None
+    ) -> None:
+        self._acceptor = acceptor
+        self._process_request = process_request
+        self._refusal = refusal
+        self.on_adopted: Callable[[WebSocket, AsyncioTransport], object] | None = None
+        self.on_settled: Callable[[Visitor], object] | None = None
+        self.on_gone: Callable[[Visitor], object] | None = None
+        self.ws: WebSocket | None = None
+        self._reading: Generator[int, Any, tuple[Request, bytes]] = receive_request(acceptor.limits)
+        self._view = read_buffer(asyncio.get_running_loop(), HEAD_PIECE)
+        self._transport: Any = None
+        self._parting: Parting | None = None
+        self._heard = False
+        self._settled = False
+        self._timer: asyncio.TimerHandle | None = None
+        next(self._reading)
+
+    # What the loop calls
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait for the request, for a bounded time."""
+        self._transport = transport
+        if self._refusal is not None:
+            self.turn_away(self._refusal)
+            return
+        timeout = self._acceptor.limits.open_timeout
+        if timeout is not None:
+            self._timer = asyncio.get_running_loop().call_later(timeout, self._too_late)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Let the loop read into the buffer that all connections share."""
+        return self._view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Read on; at the end of the head, shake hands."""
+        self._heard = True
+        self._read(self._view[:nbytes].tobytes())
+
+    def eof_received(self) -> bool:
+        """Refuse a request that was cut off; who left without a byte gets no answer."""
+        self._read(b"")
+        return self._transport is not None and self._transport.can_write_eof() is True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Forget the connection."""
+        self._settle()
+        self._transport = None
+        self._go()
+
+    def connection_failed(self) -> None:
+        """Forget a connection that came to nothing before it was made."""
+        self._settle()
+        self._go()
+
+    # The request
+
+    def _read(self, data: bytes) -> None:
+        if self._settled:
+            return
+        try:
+            self._reading.send(data)
+        except StopIteration as stop:
+            request, leftover = stop.value
+            self._decide(request, leftover)
+        except HandshakeError as error:
+            self.refuse(error)
+
+    def _settle(self) -> None:
+        self._settled = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_late(self) -> None:
+        # Browsers open connections that they may not need: those get no answer.
+        self.refuse(HandshakeError("No whole request in time (Limits.open_timeout)", 408 if self._heard else None))
+
+    def _decide(self, request: Request, leftover: bytes) -> None:
+        try:
+            chosen = self._ask(request)
+        except HandshakeError as error:
+            self.refuse(error)
+            return
+        except Exception:  # what the application raises is its own bug
+            logger.exception("The application failed to answer %s %s", request.method, request.target)
+            self.refuse(HandshakeError("Internal server error", 500))
+            return
+        if isinstance(chosen, Response):
+            self._answer(chosen)
+            return
+        accepted, ws = chosen
+        self._settle()
+        transport, self._transport = self._transport, None
+        transport.write(accepted.response.to_bytes())
+        self._made(ws)
+        carrier = AsyncioTransport(ws, self._acceptor.limits)
+        ws._attach(carrier)
+        if self.on_adopted is not None:
+            self.on_adopted(ws, carrier)
+        self._go()
+        carrier.take_over(transport, leftover)
+
+    def _made(self, ws: WebSocket) -> None:
+        self.ws = ws
+
+    def _go(self) -> None:
+        on_gone, self.on_gone = self.on_gone, None
+        self.on_settled = self.on_adopted = None
+        if on_gone is not None:
+            on_gone(self)
+
+    def _ask(self, request: Request) -> Response | tuple[Accepted, WebSocket]:
+        answer = self._process_request(request) if self._process_request is not None else None
+        if answer is not None:
+            return answer
+        handler, accepted = self._acceptor.accept(request)
+        transport = self._transport
+        scheme = "http" if transport.get_extra_info("sslcontext") is None else "https"
+        local, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        ws = self._acceptor.make(handler, accepted, None, environ_of(request, scheme, local, peer))
+        ws._local_address, ws._peer_address = _address(local), _address(peer)
+        return accepted, ws
+
+    # Answers
+
+    def turn_away(self, reason: str) -> None:
+        """Refuse with 503, without waiting for the request."""
+        self.refuse(HandshakeError(reason, 503, [("Retry-After", "1")]))
+
+    def refuse(self, error: HandshakeError) -> None:
+        """Answer what refuses the handshake, and hang up."""
+        logger.debug("Refused a WebSocket: %s", error)
+        if self._settled or self._transport is None:
+            return
+        if error.status is None or self._transport.is_closing():
+            self._settle()
+            self._transport.abort()
+        else:
+            self._answer(refuse(error))
+
+    def _answer(self, response: Response) -> None:
+        self._settle()
+        transport, self._transport = self._transport, None
+        transport.write(plain(response).to_bytes())
+        self._parting = Parting(transport, heard_out=False, patience=None, on_gone=self._go)
+        if self.on_settled is not None:
+            self.on_settled(self)
+
+    def cut_off(self) -> None:
+        """End the connection as it is."""
+        if self._parting is not None:
+            self._parting.cut_off()
+        elif self._transport is not None:
+            self._transport.abort()
+
+
+def _address(address: Any) -> Any:
+    return address[:2] if isinstance(address, tuple) else address

@@ -1,0 +1,140 @@
+"""Who serves the WebSockets that WSGI servers have handed over: one crew for each process.
+
+Those of threaded servers are in a manager's thread, those of gevent and eventlet in their
+greenlets. Their server does not know them any more, so that they are closed with 1001 here,
+when the process ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from ..codes import GOING_AWAY
+from ..manager import WebSocketManager
+
+__all__ = ["CREW_KEY", "DRAIN_REASON", "Crew", "close_all", "crew_of"]
+
+logger = logging.getLogger("ws4py_ng")
+
+# Where a server of ours that has a crew of its own puts it into the environ.
+CREW_KEY = "ws4py_ng.crew"
+DRAIN_REASON = "Server is shutting down"
+# How long the end of the process waits for peers to answer a Close frame.
+PATIENCE = 3.0
+# How often a server is asked whether it stops, which it does not tell.
+LOOK = 0.5
+
+Stopping = Callable[[], bool]
+
+
+class Crew:
+    """Serve WebSockets until `close_all`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._manager: WebSocketManager | None = None
+        self._greenlets: dict[int, tuple[Any, ModuleType]] = {}  # by id(), as not all can be hashed
+        self._closed = False
+        self._watched = False
+
+    def __len__(self) -> int:
+        manager = self._manager
+        return len(self._greenlets) + (0 if manager is None else len(manager))
+
+    def manage(self, ws: Any, stopping: Stopping | None = None) -> None:
+        """Let the manager's thread serve a WebSocket.
+
+        As soon as ``stopping`` says that the server waits for its connections to end, all are closed.
+        """
+        with self._lock:
+            manager = self._manager
+            if manager is None and not self._closed:
+                manager = self._manager = WebSocketManager()
+                # Nothing else would let the interpreter come to its end, which is when we close.
+                manager.daemon = True
+                manager.start()
+        if stopping is not None and not self._watched:
+            self._watched = True
+            threading.Thread(target=self._watch, args=(stopping,), name="WebSocket crew", daemon=True).start()
+        if manager is None or self.is_closed():
+            ws.close(GOING_AWAY, DRAIN_REASON)
+            ws.terminate()
+            return
+        manager.add(ws)
+        if self.is_closed():  # it may have closed all the others just before
+            ws.close(GOING_AWAY, DRAIN_REASON)
+
+    def _watch(self, stopping: Stopping) -> None:
+        while not stopping():
+            time.sleep(LOOK)
+        self.close_all()
+
+    def serve_here(self, ws: Any, kit: ModuleType, stopping: Stopping | None = None) -> None:
+        """Serve a WebSocket in the running greenlet, to its end; ``stopping`` as for `manage`."""
+        self._greenlets[id(ws)] = ws, kit
+        if stopping is not None and not self._watched:
+            self._watched = True
+            kit.watch(stopping, self.close_all)
+        try:
+            if self._closed:
+                ws.close(GOING_AWAY, DRAIN_REASON)
+            kit.serve(ws)
+        finally:
+            del self._greenlets[id(ws)]
+
+    def is_closed(self) -> bool:
+        """Tell whether no more are to be opened."""
+        return self._closed
+
+    def close_all(self, patience: float = PATIENCE) -> None:
+        """Close every WebSocket with 1001, and wait a moment for the peers; serve no more."""
+        self._closed = True
+        left = list(self._greenlets.values())
+        for kit in {kit for _, kit in left}:
+            kit.close_all([ws for ws, its_kit in left if its_kit is kit])
+            kit.wait_until(lambda: not self._greenlets, patience)
+            for ws, _ in list(self._greenlets.values()):
+                ws.close_connection()
+            kit.wait_until(lambda: not self._greenlets, LOOK)
+        with self._lock:
+            manager = self._manager
+        if manager is not None and manager.is_alive():
+            manager.stop()
+            if manager is not threading.current_thread():
+                manager.join(patience)
+
+
+_crew = Crew()
+
+
+def crew_of(environ: dict[str, Any]) -> Crew:
+    """Return the crew of the server that a request came to, or that of this process."""
+    own = environ.get(CREW_KEY)
+    return own if isinstance(own, Crew) else _crew
+
+
+def close_all() -> None:
+    """Close every WebSocket that this process has taken over with 1001.
+
+    It is called at the end of the process by itself. For those who end it otherwise, as by
+    ``os._exit``: gunicorn's hook ``worker_exit`` may call it as well.
+    """
+    _crew.close_all()
+
+
+def _begin_anew() -> None:
+    """Forget in a forked process what is its parent's."""
+    global _crew
+    _crew = Crew()
+
+
+atexit.register(close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)

@@ -1,0 +1,271 @@
+"""A server for trio.
+
+    async with serve(EchoWebSocket, "127.0.0.1", 9000) as server:
+        await server.serve_forever()
+
+Or in a nursery: ``await nursery.start(serve(EchoWebSocket).run)``. Each connection is a task,
+its hooks run in that task. Leaving the `async with` closes every connection with 1001; a
+cancellation does as well, where that is possible without a wait for the peer.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any
+
+from ..codes import GOING_AWAY
+from ..exc import HandshakeError
+from ..extensions import PerMessageDeflateFactory
+from ..handshake import OriginRule, Request, Response, receive_request, refuse
+from ..limits import DEFAULT_LIMITS, Limits
+from ..transports.pulling import LINGER, PullTransport
+from ..transports.trio_ import (
+    TASK_STATUS_IGNORED,
+    CancelScope,
+    Event,
+    Nursery,
+    SocketListener,
+    SocketStream,
+    TaskStatus,
+    TrioChannel,
+    listen,
+    move_on_after,
+    open_kit,
+    open_nursery,
+    secure,
+    serve_listeners,
+)
+from ..websocket import WebSocket
+from .acceptor import Acceptor, Handlers, environ_of, plain
+
+__all__ = ["Server", "serve"]
+
+logger = logging.getLogger("ws4py_ng")
+
+DRAIN_REASON = "Server is shutting down"
+HEAD_READ_SIZE = 4096
+
+ProcessRequest = Callable[[Request], Response | None]
+
+
+class Server:
+    """Accept connections and serve each in a task; made by `serve`.
+
+    As an async context manager it listens from the beginning and calls `shutdown` at the end.
+    """
+
+    def __init__(
+        self,
+        acceptor: Acceptor,
+        where: tuple[str | None, int, socket.socket | None, str | None],
+        ssl_context: ssl.SSLContext | None = None,
+        process_request: ProcessRequest | None = None,
+        max_connections: int = 10_000,
+    ) -> None:
+        self.acceptor = acceptor
+        self.ssl_context = ssl_context
+        self.process_request = process_request
+        self.max_connections = max_connections
+        self.listeners: list[SocketListener] = []
+        self._where = where
+        self._connections: dict[WebSocket, PullTransport] = {}
+        self._visitors: set[CancelScope] = set()
+        self._accepting = CancelScope()
+        self._draining = False
+        self._stopped = Event()
+        self._manager: Any = None
+        self._nursery: Nursery | None = None
+
+    @property
+    def address(self) -> Any:
+        """The first address that is listened on: ``(host, port)``, or a path."""
+        address = self.listeners[0].socket.getsockname()
+        return address[:2] if isinstance(address, tuple) else address
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self.address[1])
+
+    @property
+    def connections(self) -> set[WebSocket]:
+        """The WebSockets that are open now."""
+        return set(self._connections)
+
+    async def __aenter__(self) -> Server:
+        self.listeners = await listen(*self._where)
+        self._manager = open_nursery()
+        self._nursery = await self._manager.__aenter__()
+        self._nursery.start_soon(self._accept, self._nursery)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        nursery, self._nursery = self._nursery, None
+        assert nursery is not None
+        try:
+            if error is None:
+                await self.shutdown()
+        finally:
+            nursery.cancel_scope.cancel()
+            # What ended the block is no error of the nursery's, and reaches the caller as it is.
+            await self._manager.__aexit__(None, None, None)
+
+    async def run(self, task_status: TaskStatus[Server] = TASK_STATUS_IGNORED) -> None:
+        """Listen and serve until `shutdown` is called; for ``await nursery.start(server.run)``."""
+        async with self:
+            task_status.started(self)
+            await self.serve_forever()
+
+    async def serve_forever(self) -> None:
+        """Serve until `shutdown` is called or the task is cancelled."""
+        await self._stopped.wait()
+
+    async def shutdown(self) -> None:
+        """Stop accepting, close every connection with 1001, and wait until all have ended,
+        at most ``limits.close_timeout`` seconds; what is left then is cut off. Twice is no harm."""
+        if self._draining:
+            return
+        self._draining = True
+        self._accepting.cancel()
+        for scope in self._visitors:
+            scope.cancel()
+        connections = dict(self._connections)
+        for ws in connections:
+            ws.close(GOING_AWAY, DRAIN_REASON)
+        timeout = self.acceptor.limits.close_timeout
+        with move_on_after(float("inf") if timeout is None else timeout):
+            for transport in connections.values():
+                await transport.wait_ended()
+        for transport in connections.values():
+            transport.cut_off()
+        self._stopped.set()
+
+    async def _accept(self, nursery: Nursery) -> None:
+        with self._accepting:
+            await serve_listeners(self._visit, self.listeners, handler_nursery=nursery)
+
+    async def _visit(self, stream: SocketStream) -> None:
+        """Serve one connection, whose errors are its own."""
+        channel = TrioChannel(stream)
+        try:
+            await self._receive(stream, channel)
+        except ssl.SSLError as error:
+            logger.debug("No TLS: %s", error)
+        except OSError as error:
+            logger.debug("No WebSocket: %s", error)
+        except Exception:
+            logger.exception("A connection failed")
+        finally:
+            channel.cut_off()
+
+    async def _receive(self, stream: SocketStream, channel: TrioChannel) -> None:
+        """Read the request, within the time for that, and settle it."""
+        timeout = self.acceptor.limits.open_timeout
+        refusal: HandshakeError | None = None
+        reading = receive_request(self.acceptor.limits)
+        heard = False
+        received: tuple[Request, bytes] | None = None
+        with move_on_after(float("inf") if timeout is None else timeout) as scope:
+            self._visitors.add(scope)
+            try:
+                if self.ssl_context is not None:
+                    channel = TrioChannel(await secure(stream, self.ssl_context, server_side=True))
+                next(reading)
+                while True:
+                    data = await channel.read(HEAD_READ_SIZE)
+                    heard = heard or bool(data)
+                    reading.send(data)
+            except StopIteration as stop:
+                received = stop.value
+            except HandshakeError as error:
+                refusal = error
+            finally:
+                self._visitors.discard(scope)
+        if self._draining:
+            refusal = HandshakeError(DRAIN_REASON, 503)
+        elif received is None and refusal is None:
+            # Browsers open connections that they may not need: those get no answer.
+            refusal = HandshakeError("No whole request in time (Limits.open_timeout)", 408 if heard else None)
+        if refusal is None and received is not None:
+            refusal = await self._settle(channel, *received)
+        if refusal is not None:
+            await self._refuse(channel, refusal)
+
+    async def _settle(self, channel: TrioChannel, request: Request, leftover: bytes) -> HandshakeError | None:
+        """Answer a request, and serve the WebSocket to its end; or return why there is none."""
+        answer = self.process_request(request) if self.process_request is not None else None
+        if answer is not None:
+            await self._answer(channel, answer)
+            return None
+        try:
+            if len(self._connections) >= self.max_connections:
+                raise HandshakeError(f"There are {self.max_connections} connections already", 503)
+            handler, accepted = self.acceptor.accept(request)
+        except HandshakeError as error:
+            return error
+        local, peer = channel.address("getsockname"), channel.address("getpeername")
+        environ = environ_of(request, "http" if self.ssl_context is None else "https", local, peer)
+        ws = self.acceptor.make(handler, accepted, None, environ)
+        ws._local_address, ws._peer_address = local, peer
+        ws._keepalive.beat = ws.heartbeat_freq
+        if leftover:
+            ws._stream._reader.feed(leftover)
+        await channel.write([accepted.response.to_bytes()], lambda: None)
+        async with open_kit() as kit:
+            transport = PullTransport(ws, self.acceptor.limits, kit, channel, ws._release)
+            ws._attach(transport)
+            self._connections[ws] = transport
+            try:
+                await transport.run()
+            finally:
+                del self._connections[ws]
+        return None
+
+    async def _refuse(self, channel: TrioChannel, error: HandshakeError) -> None:
+        logger.debug("Refused a WebSocket: %s", error)
+        if error.status is not None:
+            await self._answer(channel, refuse(error))
+
+    async def _answer(self, channel: TrioChannel, response: Response) -> None:
+        with move_on_after(LINGER):
+            await channel.write([plain(response).to_bytes()], lambda: None)
+            await channel.hang_up(False)
+
+
+def serve(
+    handlers: Handlers,
+    host: str | None = "127.0.0.1",
+    port: int = 9000,
+    *,
+    ssl_context: ssl.SSLContext | None = None,
+    sock: socket.socket | None = None,
+    unix_path: str | None = None,
+    process_request: ProcessRequest | None = None,
+    protocols: Sequence[str] = (),
+    origins: Sequence[OriginRule] = (),
+    deflate: bool | PerMessageDeflateFactory | None = True,
+    headers: Sequence[tuple[str, str]] = (),
+    heartbeat_freq: float | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    max_connections: int = 10_000,
+) -> Server:
+    """Return a `Server`, which listens once it is entered or run.
+
+    The parameters are those of `threadedserver.serve`. Hooks may be ``async def``.
+    """
+    acceptor = Acceptor(
+        handlers=handlers,
+        protocols=protocols,
+        origins=origins,
+        deflate=deflate,
+        headers=headers,
+        limits=limits,
+        heartbeat_freq=heartbeat_freq,
+    )
+    return Server(acceptor, (host, port, sock, unix_path), ssl_context, process_request, max_connections)

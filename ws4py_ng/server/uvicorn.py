@@ -1,0 +1,352 @@
+"""Our own protocol inside uvicorn: ``uvicorn --ws ws4py_ng.server.uvicorn:WSProtocol app:app``.
+
+Every ASGI application gets its events, from our frames: limits, compression and keepalive
+are ours, set by uvicorn's ``--ws-max-size``, ``--ws-ping-interval``, ``--ws-ping-timeout`` and
+``--ws-per-message-deflate``. A `WebSocketApplication`, wherever it is mounted, is served without
+events: its accept travels through all middlewares, and what comes behind goes from the
+socket to the hooks as in `server.asyncioserver`.
+
+It follows what uvicorn calls on such a class, and imports nothing of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+from urllib.parse import unquote
+
+from ..codes import INTERNAL_ERROR, NORMAL_CLOSURE, SERVICE_RESTART
+from ..exc import ConnectionClosed, HandshakeError
+from ..extensions import PerMessageDeflateFactory
+from ..handshake import Accepted, Headers, Request, Response, ServerPolicy, negotiate, receive_request, refuse
+from ..limits import DEFAULT_LIMITS, Limits
+from ..messaging import BinaryMessage, TextMessage
+from ..transports.aio import AsyncioTransport
+from ..websocket import WebSocket
+from .acceptor import plain
+from .asgi import DENIAL, EXTENSION, Scope
+
+__all__ = ["WSProtocol"]
+
+HostEvent = dict[str, Any]
+
+logger = logging.getLogger("uvicorn.error")
+
+
+class _Left(ConnectionResetError):
+    """Report a send to a peer that has left, in the way that ASGI wants: as an OSError."""
+
+
+class WSProtocol(asyncio.Protocol):
+    """Serve one connection that uvicorn has found to be a WebSocket."""
+
+    def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
+        if not config.loaded:
+            config.load()
+        self._config = config
+        self._server = server_state
+        self._state = app_state
+        self._loop = asyncio.get_running_loop()
+        self._limits = _limits_of(config)
+        self._deflate: bool | PerMessageDeflateFactory | None = bool(config.ws_per_message_deflate)
+        self._reading = receive_request(DEFAULT_LIMITS)
+        next(self._reading)
+        self._transport: Any = None
+        self._request: Request | None = None
+        self._scope: Scope = {}
+        self._early = bytearray()
+        self._events: deque[HostEvent] = deque([{"type": "websocket.connect"}])
+        self._waiter: asyncio.Future[None] | None = None
+        self._denial: HostEvent | None = None
+        self._accepted: Accepted | None = None
+        self._direct = False
+        self._ws: WebSocket | None = None
+        self._answered = False
+        self._adopted = False
+
+    # What uvicorn and its loop call
+
+    def connection_made(self, transport: Any) -> None:
+        """Take note of the transport, and be counted."""
+        self._transport = transport
+        self._server.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Read the request; what comes behind it waits, bounded, until the application has accepted."""
+        if self._request is not None:
+            self._keep(data)
+            return
+        try:
+            self._reading.send(data)
+        except StopIteration as stop:
+            self._request, leftover = stop.value
+            self._keep(leftover)
+            self._begin(self._request)
+        except HandshakeError as error:
+            self._answer(refuse(error))
+
+    def eof_received(self) -> bool:
+        """Let the loop close."""
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell the application, if it has not accepted; behind that the session does."""
+        self._leave()
+        self._put({"type": "websocket.disconnect", "code": 1006, "reason": ""})
+
+    def shutdown(self) -> None:
+        """Close: uvicorn restarts or ends."""
+        if self._ws is not None:
+            self._ws.close(SERVICE_RESTART)
+            return
+        if not self._answered:
+            self._answer(refuse(HandshakeError("Server is shutting down", 503)))
+        self._put({"type": "websocket.disconnect", "code": SERVICE_RESTART, "reason": ""})
+
+    # The opening handshake
+
+    def _keep(self, data: bytes) -> None:
+        self._early += data
+        if len(self._early) > self._limits.max_outbox:
+            self._transport.pause_reading()
+
+    def _begin(self, request: Request) -> None:
+        try:
+            self._negotiate(None)
+        except HandshakeError as error:
+            self._answer(refuse(error))
+            return
+        self._scope = self._scope_of(request)
+        # uvicorn makes us the protocol when this has returned, which must not be behind our successor.
+        self._loop.call_soon(self._start)
+
+    def _start(self) -> None:
+        task = self._loop.create_task(self._run())
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
+
+    def _negotiate(self, subprotocol: str | None) -> Accepted:
+        """Agree on all but what the application decides: the Origin, and the subprotocol."""
+        assert self._request is not None
+        deflate = PerMessageDeflateFactory() if self._deflate is True else self._deflate
+        policy = ServerPolicy(
+            select_subprotocol=lambda offered: subprotocol, origins=["*"], extensions=[deflate] if deflate else []
+        )
+        return negotiate(self._request, policy)
+
+    def _scope_of(self, request: Request) -> Scope:
+        path, _, query = request.target.partition("?")
+        secure = self._transport.get_extra_info("sslcontext") is not None
+        root = self._config.root_path
+        return {
+            "type": "websocket",
+            "asgi": {"version": self._config.asgi_version, "spec_version": "2.4"},
+            "http_version": "1.1",
+            "scheme": "wss" if secure else "ws",
+            "server": _address(self._transport.get_extra_info("sockname")),
+            "client": _address(self._transport.get_extra_info("peername")),
+            "root_path": root,
+            "path": root + unquote(path),
+            "raw_path": root.encode("ascii") + path.encode("ascii"),
+            "query_string": query.encode("ascii"),
+            "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in request.headers],
+            "subprotocols": request.headers.tokens("Sec-WebSocket-Protocol"),
+            "state": self._state.copy(),
+            "extensions": {DENIAL: {}, EXTENSION: self},
+        }
+
+    def _answer(self, response: Response) -> None:
+        self._answered = True
+        self._transport.write(plain(response).to_bytes())
+        self._transport.close()
+        self._log(str(response.status))
+
+    def _accept(self, event: HostEvent) -> None:
+        self._accepted = self._negotiate(event.get("subprotocol"))
+        headers = Headers(self._accepted.response.headers)
+        for name, value in [*self._server.default_headers, *event.get("headers", ())]:
+            headers.add(name.decode("latin-1"), value.decode("latin-1"))
+        self._answered = True
+        self._transport.write(Response(101, headers).to_bytes())
+        self._log("[accepted]")
+        if not self._direct:
+            self._adopt(_Bridge(self))
+
+    def _adopt(self, ws: WebSocket) -> AsyncioTransport:
+        """Let a WebSocket have the connection."""
+        assert self._accepted is not None
+        self._adopted = True
+        self._ws = ws
+        ws._configure(self._limits, self._accepted.extensions)
+        carrier = AsyncioTransport(ws, self._limits)
+        carrier.on_end = self._leave
+        ws._attach(carrier)
+        early, self._early = bytes(self._early), bytearray()
+        self._transport.resume_reading()
+        carrier.take_over(self._transport, early)
+        return carrier
+
+    def _leave(self) -> None:
+        self._server.connections.discard(self)
+        self._ws = None
+
+    def _log(self, outcome: str) -> None:
+        client = _address(self._transport.get_extra_info("peername"))
+        where = f"{client[0]}:{client[1]}" if client else ""
+        target = "" if self._request is None else self._request.target
+        logger.info('%s - "WebSocket %s" %s', where, target, outcome)
+
+    # A `WebSocketApplication`: `server.asgi.Host`
+
+    def offer(self, limits: Limits, deflate: bool | PerMessageDeflateFactory | None) -> None:
+        """Let the application's limits count, where uvicorn's are not stricter."""
+        self._direct = True
+        size = min(limits.max_message_size, self._limits.max_message_size)
+        self._limits = replace(limits, max_message_size=size)
+        self._deflate = self._deflate and deflate
+
+    async def serve(self, ws: WebSocket) -> None:
+        """Serve the connection to its end."""
+        if self._transport.is_closing() or self._accepted is None:
+            return
+        ws.extensions = [extension.name for extension in self._accepted.extensions]
+        await self._adopt(ws).wait_ended()
+
+    # Any other application
+
+    async def _run(self) -> None:
+        code = INTERNAL_ERROR
+        try:
+            await self._config.loaded_app(self._scope, self._receive, self._send)
+            code = NORMAL_CLOSURE
+        except _Left:
+            pass
+        except Exception:
+            logger.exception("Exception in ASGI application\n")
+        finally:
+            self._scope = {}  # which refers to us
+            if self._ws is not None:
+                self._ws.close(code)
+            elif not self._answered and not self._transport.is_closing():
+                self._answer(refuse(HandshakeError("Internal Server Error", 500)))
+            elif self._accepted is not None and not self._adopted:
+                self._transport.close()
+
+    def _put(self, event: HostEvent) -> None:
+        self._events.append(event)
+        self._wake()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def _wait(self) -> None:
+        self._waiter = self._loop.create_future()
+        await self._waiter
+
+    async def _receive(self) -> HostEvent:
+        while not self._events:
+            await self._wait()
+        event = self._events.popleft()
+        if isinstance(self._ws, _Bridge):
+            self._ws.taken()
+        return event
+
+    async def _send(self, event: HostEvent) -> None:
+        kind = event["type"]
+        if not self._answered:
+            self._decide(kind, event)
+        elif isinstance(self._ws, _Bridge) and kind in ("websocket.send", "websocket.close"):
+            with suppress(ConnectionClosed):
+                sent = self._ws.pass_on(kind, event)
+                if sent is not None:
+                    await sent
+                return
+            raise _Left("The WebSocket is closed")
+        elif self._accepted is not None:
+            raise _Left("The WebSocket is closed")
+        else:
+            raise RuntimeError(f"ASGI event {kind!r} behind the answer")
+
+    def _decide(self, kind: str, event: HostEvent) -> None:
+        """Take the application's answer to the handshake."""
+        if self._transport.is_closing():
+            raise _Left("The peer has left")
+        if kind == "websocket.accept":
+            self._accept(event)
+        elif kind == "websocket.close":
+            self._answer(refuse(HandshakeError("Forbidden", 403)))
+        elif kind == f"{DENIAL}.start":
+            self._denial = {**event, "body": b""}
+        elif kind == f"{DENIAL}.body" and self._denial is not None:
+            self._denial["body"] += event.get("body", b"")
+            if not event.get("more_body", False):
+                pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._denial["headers"]]
+                self._answer(Response(self._denial["status"], Headers(pairs), body=self._denial["body"]))
+        else:
+            expected = f"'websocket.accept', 'websocket.close' or '{DENIAL}.start'"
+            raise RuntimeError(f"ASGI event {kind!r}, expected {expected}")
+
+
+class _Bridge(WebSocket):
+    """Make events of what comes; no more of them wait than uvicorn's ``--ws-max-queue``."""
+
+    def __init__(self, host: WSProtocol) -> None:
+        super().__init__()
+        self._host: WSProtocol | None = host
+        self._most = host._config.ws_max_queue
+        self._waiting = 0
+        self._room: asyncio.Future[None] | None = None
+
+    def received_message(self, message: TextMessage | BinaryMessage) -> Awaitable[object] | None:
+        """Hand a message to the application, or wait until it has taken one."""
+        assert self._host is not None
+        key, value = ("text", message.text) if isinstance(message, TextMessage) else ("bytes", message.data)
+        self._host._put({"type": "websocket.receive", key: value})
+        self._waiting += len(message.data)
+        if len(self._host._events) < self._most and self._waiting <= self._limits.max_message_size:
+            return None
+        self._room = asyncio.get_running_loop().create_future()
+        return self._room
+
+    def taken(self) -> None:
+        """Go on reading, once the application has taken all that there was."""
+        if self._host is not None and not self._host._events:
+            self._waiting = 0
+            room, self._room = self._room, None
+            if room is not None and not room.done():
+                room.set_result(None)
+
+    def pass_on(self, kind: str, event: HostEvent) -> Any:
+        """Send what the application sends."""
+        if kind == "websocket.close":
+            return self.close(event.get("code") or NORMAL_CLOSURE, event.get("reason") or "")
+        data = event.get("bytes")
+        return self.send(event["text"]) if data is None else self.send(data, True)
+
+    def closed(self, code: int, reason: bytes | str | None = None) -> None:
+        """Tell the application."""
+        host, self._host = self._host, None
+        if host is not None:
+            text = reason.decode("utf-8") if isinstance(reason, bytes) else reason or ""
+            host._put({"type": "websocket.disconnect", "code": code, "reason": text})
+
+
+def _limits_of(config: Any) -> Limits:
+    return Limits(
+        max_message_size=config.ws_max_size,
+        ping_interval=config.ws_ping_interval or None,
+        ping_timeout=config.ws_ping_timeout or None,
+    )
+
+
+def _address(address: Any) -> tuple[str, int | None] | None:
+    if isinstance(address, tuple):
+        return str(address[0]), int(address[1])
+    return (address, None) if address else None

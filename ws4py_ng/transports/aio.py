@@ -1,0 +1,306 @@
+"""asyncio (and uvloop): a session driven by a protocol's callbacks, one flush for each read.
+
+As long as the hooks are plain functions everything happens in the callback that brings the
+bytes. The first async hook moves the connection into a task of its own, for good: hooks
+then run one after the other in one task, as timeouts and context variables expect.
+
+While a hook is awaited, or the peer does not keep up, nothing is read and the session rests. A
+peer with much to say is interrupted every few milliseconds, so that others have their turn. The
+sending half is `Outlet`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from math import inf
+from threading import get_ident
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from ..endpoint import SENT, Ending, Step
+from ..exc import ConnectionClosed
+from ..keepalive import PeerTimeout
+from .async_hooks import AsyncHooks
+from .outlet import Drained
+from .parting import Parting, read_buffer
+
+if TYPE_CHECKING:
+    from ..endpoint import Endpoint
+    from ..limits import Limits
+
+__all__ = ["AsyncioTransport"]
+
+# Seconds that one peer may keep the loop busy before others have their turn ...
+BREATH = 0.004
+# ... and the fewest bytes that are read at once to keep to it.
+SIP = 1024
+
+
+class AsyncioTransport(AsyncHooks):
+    """Drive a WebSocket from an asyncio transport; `take_over` begins.
+
+    ``ending`` says how the session ended. ``on_end`` is called when `closed` has returned,
+    ``on_gone`` when the connection is closed as well; `wait_ended` and `wait_gone` wait for that.
+    """
+
+    def __init__(self, ws: Endpoint, limits: Limits) -> None:
+        super().__init__(ws, limits)
+        self._view = read_buffer(self._loop, limits.read_size)
+        self._portion = min(limits.read_size, 16 * SIP)
+        self._busy = 0.0
+        self._resting = False  # the session waits for the peer to keep up
+        self._held = False  # reading is paused
+        self._at_eof = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._why: PeerTimeout | None = None
+        self._parting: Parting | None = None
+        self._ended = asyncio.Event()
+        self._gone = asyncio.Event()
+        self.ending: Ending | None = None
+        self.on_end: Callable[[], object] | None = None
+        self.on_gone: Callable[[], object] | None = None
+
+    def take_over(self, transport: Any, leftover: bytes = b"") -> None:
+        """Begin, behind the opening handshake; ``leftover`` came behind its head."""
+        ws: Any = self._ws  # a WebSocket, which is above us
+        self._transport = transport
+        transport.set_protocol(self)
+        transport.set_write_buffer_limits(high=self._limits.max_outbox)
+        ws._keepalive.beat = ws.heartbeat_freq
+        self._session = ws.session()
+        if leftover:
+            ws._stream._reader.feed(leftover)
+        self._turn(self._session.__next__)
+        self._look_at_timers()
+
+    # What the loop calls
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Let the loop read into the buffer that all connections share."""
+        return self._view[: self._portion]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was read."""
+        data = self._view[:nbytes].tobytes()
+        session = self._session
+        if session is None or self._task is not None or self._resting:
+            self._received(data)
+        elif nbytes < self._portion:
+            self._busy = 0.0
+            self._turn(session.send, data)
+        else:
+            started = monotonic()
+            self._turn(session.send, data)
+            self._pace(monotonic() - started)
+
+    def _pace(self, took: float) -> None:
+        """Read less at once if that takes long, and more if it does not; let others have their turn."""
+        if took > BREATH:
+            self._portion = max(self._portion // 2, SIP)
+        elif took < BREATH / 4:
+            self._portion = min(self._portion * 2, self._limits.read_size)
+        self._busy += took
+        if self._busy > BREATH:
+            self._busy = 0.0
+            if not self._held and self._session is not None:
+                self._hold()
+                self._loop.call_soon(self._unhold)
+
+    def eof_received(self) -> bool:
+        """Take the end of what the peer sends."""
+        self._received(b"")
+        transport = self._transport
+        # We close by ourselves, once what waits is sent. TLS has no half that stays open.
+        return transport is not None and transport.can_write_eof() is True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Take note that the connection is gone."""
+        self._transport = None
+        self._ws._lost()
+        self._let_senders_go()
+        self.fragments.give_up()
+        self._received(self._why or error or b"")
+        self._set_gone()
+
+    def _set_gone(self) -> None:
+        self._parting = None
+        self._gone.set()
+        self._report_gone()
+
+    def _report_gone(self) -> None:
+        if self._ended.is_set() and self._gone.is_set():
+            on_gone, self.on_gone = self.on_gone, None
+            if on_gone is not None:
+                on_gone()
+
+    def _stall(self) -> None:
+        """Rest until the peer reads: our answers to what it sends would fill the memory."""
+        self._hold()
+
+    def _relieve(self) -> None:
+        """Go on."""
+        if self._resting:
+            self._loop.call_soon(self._go_on)
+        else:
+            self._unhold()
+
+    def _hold(self) -> None:
+        transport = self._transport
+        if not self._held and transport is not None and not transport.is_closing():
+            self._held = True
+            transport.pause_reading()
+
+    def _unhold(self) -> None:
+        transport = self._transport
+        if not self._held or transport is None or transport.is_closing():
+            return
+        if self._room is SENT and not self._backlog and not self._resting:
+            self._held = False
+            transport.resume_reading()
+            # Nobody can be blamed for a silence that we did not listen to.
+            self._ws._keepalive.active = True
+
+    # The session
+
+    def _received(self, data: bytes | Exception) -> None:
+        """Give the session what came: bytes, none at the end, or what broke."""
+        if not data:
+            if self._at_eof:
+                return
+            self._at_eof = True
+        if self._session is None:
+            return
+        if self._task is None and not self._resting:
+            self._turn(self._session.throw if isinstance(data, Exception) else self._session.send, data)
+            return
+        self._ws._keepalive.active = True
+        self._backlog.append(data)
+        self._hold()
+        if self._transport is None:
+            self._go_on()
+        if self._wakeup is not None and not self._wakeup.done():
+            self._wakeup.set_result(None)
+
+    def _go_on(self) -> None:
+        """Let the session, which rests, go on."""
+        if not self._resting or self._session is None:
+            return
+        self._resting = False
+        self._turn(self._session.send, None)
+        while self._backlog and self._session is not None and self._task is None and not self._resting:
+            data = self._backlog.popleft()
+            self._turn(self._session.throw if isinstance(data, Exception) else self._session.send, data)
+        self._unhold()
+
+    def _turn(self, resume: Callable[..., Step], *args: Any) -> None:
+        """Let the session run as far as it goes."""
+        self._in_turn = True
+        try:
+            step = resume(*args)
+            while step is SENT:
+                step = self._session.send(None)  # type: ignore[union-attr]
+        except StopIteration as stop:
+            self._in_turn = False
+            self._finish(stop.value)
+            return
+        except BaseException:  # KeyboardInterrupt, SystemExit: the program ends
+            self._in_turn = False
+            self._finish(None)
+            raise
+        self._in_turn = False
+        if self._ws._outbox:
+            self._flush()
+        if type(step) is int:
+            if self._ws._state is not self._ticked:
+                self._look_at_timers()
+        elif isinstance(step, Drained) and step.transport is self:
+            self._resting = True
+            if self._room is SENT:
+                self._loop.call_soon(self._go_on)
+        else:
+            self._start_task(step)
+
+    def _finish(self, ending: Ending | None) -> None:
+        """Let go of the session, and hang up."""
+        self.ending = ending
+        self._session = None
+        self._flush()
+        self._let_senders_go()
+        self.fragments.give_up()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            clean = ending is not None and ending.clean
+            self._parting = Parting(
+                transport,
+                heard_out=self._at_eof or (clean and not transport.can_write_eof()),
+                patience=self._limits.close_timeout if clean else None,
+                on_gone=self._set_gone,
+            )
+        self._backlog.clear()
+        ws: Any = self._ws
+        ws._release()
+        self._ended.set()
+        on_end, self.on_end = self.on_end, None
+        if on_end is not None:
+            on_end()
+        self._report_gone()
+
+    # Time
+
+    def _look_at_timers(self) -> None:
+        """Ping, give up, or come again later."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._session is None:
+            return
+        self._ticked = self._ws._state
+        if self._held:
+            self._ws._keepalive.active = True
+        try:
+            when = self._ws.tick(self._loop.time())
+        except PeerTimeout as error:
+            self._give_up(error)
+        except ConnectionClosed:
+            return
+        else:
+            if when < inf:
+                self._timer = self._loop.call_at(when, self._look_at_timers)
+
+    def _give_up(self, error: PeerTimeout) -> None:
+        session = self._session
+        if session is not None and self._task is None and not self._resting:
+            self._turn(session.throw, error)
+        else:
+            self._why = error
+            self._ws._lost()
+            self.cut_off()
+
+    def cut_off(self) -> None:
+        """End the connection as it is; from any thread."""
+        if get_ident() != self._thread:
+            with suppress(RuntimeError):  # the loop is closed, and with it the connection
+                self._loop.call_soon_threadsafe(self.cut_off)
+        elif self._parting is not None:
+            self._parting.cut_off()
+        elif self._transport is not None:
+            self._transport.abort()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the session has ended and `closed` has returned."""
+        return self._ended.is_set()
+
+    async def wait_ended(self) -> None:
+        """Wait until the session has ended and `closed` has returned."""
+        await self._ended.wait()
+
+    async def wait_gone(self) -> None:
+        """Wait until the connection is closed as well."""
+        await self._ended.wait()
+        await self._gone.wait()

@@ -1,0 +1,108 @@
+"""Greenlets in the blocking driver: what gevent and eventlet have in common.
+
+A socket of theirs lets other greenlets run while it waits. Its one timeout serves both
+directions: whoever reads or writes wakes up after it and looks at the time himself.
+`gevent_kit` and `eventlet_kit` bring the rest, and name their libraries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from ..codes import GOING_AWAY
+from ..endpoint import Endpoint
+from ..exc import ConnectionClosed
+from .blocking import BlockingTransport, Kit
+from .channels import LINGER, PlainChannel
+
+__all__ = ["DRAIN_REASON", "FAREWELL", "GLANCE", "LOOK", "CooperativeChannel", "adopt", "dismiss", "serve"]
+
+DRAIN_REASON = "Server is shutting down"
+# How much is written at once: each slice that the peer takes shows that it is alive.
+SLICE = 64 * 1024
+# How long the Close frame of a connection that is dismissed may take to be written.
+FAREWELL = 1.0
+# How often it is asked what nobody tells.
+LOOK = 0.5
+GLANCE = 0.01
+
+
+class CooperativeChannel(PlainChannel):
+    """Wrap a socket of gevent or eventlet."""
+
+    def __init__(self, sock: Any, pause: Callable[[], object], shut: Callable[[Any, int], object]) -> None:
+        super().__init__(sock)
+        self._pause = pause
+        self._shut_socket = shut
+        self._ended_here = False
+
+    def set_timeouts(self, read: float | None, write: float | None) -> None:
+        """See `PlainChannel.set_timeouts`."""
+        self.write_timeout = write
+        self._patient = True
+        self.sock.setblocking(True)  # eventlet's TLS does not take a timeout for that
+        self.sock.settimeout(min((time for time in (read, write) if time is not None), default=None))
+
+    def recv(self, size: int) -> bytes:
+        """Return at most ``size`` bytes, ``b""`` at the end."""
+        # A peer that always has something to say would keep all others waiting.
+        self._pause()
+        try:
+            return super().recv(size)
+        except TimeoutError:
+            raise
+        except OSError:
+            if self._ended_here:  # gevent wakes by an error whoever waits where we shut down
+                return b""
+            raise
+
+    def _send_all(self, data: bytes | memoryview) -> None:
+        view = memoryview(data)
+        for start in range(0, len(view), SLICE):
+            super()._send_all(view[start : start + SLICE])
+
+    def _shut(self, how: int) -> None:
+        self._ended_here = True
+        self._shut_socket(self.sock, how)
+
+    def hang_up(self, linger: float = LINGER) -> None:
+        """Say good-bye, in TLS as well, and read on until the peer has done so."""
+        if hasattr(self.sock, "unwrap"):
+            self.sock.settimeout(0)
+            with suppress(OSError, ValueError):  # the peer may not have said so yet
+                self.sock.unwrap()
+        super().hang_up(linger)
+
+
+def adopt(ws: Any, kit: Kit) -> None:
+    """Let a WebSocket that was made for threads be served by greenlets."""
+    transport = ws._transport if isinstance(ws, Endpoint) else None
+    if isinstance(transport, BlockingTransport) and not transport.started and transport._kit is not kit:
+        ws._attach(BlockingTransport(ws, transport.channel.sock, transport._limits, kit))
+
+
+def serve(ws: Any, killed: type[BaseException]) -> None:
+    """Serve a WebSocket to its end in this greenlet; when that or the program is ended, close with 1001."""
+    if not isinstance(ws, Endpoint):
+        ws.run()
+        return
+    try:
+        transport: Any = ws._blocking()  # type: ignore[attr-defined]
+        transport.run(ws._read_size)  # type: ignore[attr-defined]
+        transport.hang_up()
+    except (killed, KeyboardInterrupt, SystemExit):
+        dismiss(ws)
+        raise
+    finally:
+        ws.terminate()  # type: ignore[attr-defined]
+
+
+def dismiss(ws: Any) -> None:
+    """Close a WebSocket with 1001, without waiting long for its peer."""
+    transport = getattr(ws, "_transport", None)
+    with suppress(ConnectionClosed, OSError):
+        if isinstance(transport, BlockingTransport):
+            transport.channel.set_timeouts(FAREWELL, FAREWELL)
+        ws.close(GOING_AWAY, DRAIN_REASON)

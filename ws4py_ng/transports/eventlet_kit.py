@@ -1,0 +1,109 @@
+"""eventlet, for the blocking driver and for everybody else here: the one module that imports it.
+
+For programs that run on eventlet already. Its own documentation discourages new ones.
+"""
+
+from __future__ import annotations
+
+import _socket
+import ssl as _ssl
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import Any
+
+import eventlet
+from eventlet import greenthread, queue, wsgi
+from eventlet.green import socket, ssl
+from eventlet.semaphore import Semaphore
+from greenlet import GreenletExit
+
+from . import cooperative
+from .cooperative import FAREWELL, GLANCE, LOOK, CooperativeChannel
+
+__all__ = [
+    "KIT",
+    "adopt",
+    "close_all",
+    "eventlet",
+    "queue",
+    "serve",
+    "socket",
+    "wait_until",
+    "watch",
+    "wrap_tls",
+    "wrap_tls_server",
+    "wsgi",
+]
+
+
+class EventletKit:
+    """Be the kit of eventlet."""
+
+    lock = staticmethod(Semaphore)
+    ident = staticmethod(greenthread.getcurrent)
+
+    def channel(self, sock: Any) -> CooperativeChannel:
+        """Wrap a socket."""
+        return CooperativeChannel(sock, _pause, _shut)
+
+
+KIT = EventletKit()
+
+
+def _pause() -> None:
+    eventlet.sleep(0)
+
+
+def _shut(sock: Any, how: int) -> None:
+    """Shut down without forgetting TLS, as SSLSocket.shutdown does."""
+    if isinstance(sock, _socket.socket):
+        _socket.socket.shutdown(sock, how)
+    else:
+        sock.shutdown(how)
+
+
+def adopt(ws: Any) -> None:
+    """Let a WebSocket be served by greenlets, many of which may send."""
+    cooperative.adopt(ws, KIT)
+
+
+def serve(ws: Any) -> None:
+    """Serve a WebSocket to its end in this greenlet."""
+    adopt(ws)
+    cooperative.serve(ws, GreenletExit)
+
+
+def close_all(websockets: Iterable[Any]) -> None:
+    """Close WebSockets with 1001, none waiting for another's peer."""
+    farewells = [eventlet.spawn(cooperative.dismiss, ws) for ws in websockets]
+    with eventlet.Timeout(2 * FAREWELL, False):
+        for farewell in farewells:
+            farewell.wait()
+
+
+def watch(happens: Callable[[], bool], then: Callable[[], object]) -> None:
+    """Call ``then`` as soon as something happens, which nobody tells: look now and again."""
+
+    def look() -> None:
+        while not happens():
+            eventlet.sleep(LOOK)
+        then()
+
+    eventlet.spawn(look)
+
+
+def wait_until(happens: Callable[[], bool], timeout: float) -> None:
+    """Let other greenlets run until something happens, or the time is over."""
+    deadline = monotonic() + timeout
+    while not happens() and monotonic() < deadline:
+        eventlet.sleep(GLANCE)
+
+
+def wrap_tls(sock: Any, context: _ssl.SSLContext, **options: Any) -> Any:
+    """Begin TLS as a client; any context will do, eventlet's or Python's."""
+    return ssl.GreenSSLSocket(sock, _context=context, **options)
+
+
+def wrap_tls_server(sock: Any, context: _ssl.SSLContext) -> Any:
+    """Let a listening socket speak TLS."""
+    return ssl.GreenSSLSocket(sock, server_side=True, do_handshake_on_connect=False, _context=context)

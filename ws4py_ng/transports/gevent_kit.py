@@ -1,0 +1,100 @@
+"""gevent, for the blocking driver and for everybody else here: the one module that imports it.
+
+Nothing needs to be monkey-patched: locks, sockets and TLS are gevent's own.
+"""
+
+from __future__ import annotations
+
+import ssl as _ssl
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import Any
+
+import gevent
+from gevent import Greenlet, GreenletExit, pywsgi, queue, socket, ssl
+from gevent.lock import BoundedSemaphore
+from gevent.pool import Pool
+
+from . import cooperative
+from .cooperative import FAREWELL, GLANCE, LOOK, CooperativeChannel
+
+__all__ = [
+    "KIT",
+    "Greenlet",
+    "Pool",
+    "adopt",
+    "close_all",
+    "pywsgi",
+    "queue",
+    "serve",
+    "socket",
+    "wait_until",
+    "watch",
+    "wrap_tls",
+]
+
+
+class GeventKit:
+    """Be the kit of gevent."""
+
+    lock = staticmethod(BoundedSemaphore)
+    ident = staticmethod(gevent.getcurrent)
+
+    def channel(self, sock: Any) -> CooperativeChannel:
+        """Wrap a socket."""
+        return CooperativeChannel(sock, _pause, _shut)
+
+
+KIT = GeventKit()
+
+
+def _pause() -> None:
+    gevent.sleep(0)
+
+
+def _shut(sock: Any, how: int) -> None:
+    """Shut down without forgetting TLS, as SSLSocket.shutdown does."""
+    if isinstance(sock, socket.socket):
+        socket.socket.shutdown(sock, how)
+    else:
+        sock.shutdown(how)
+
+
+def adopt(ws: Any) -> None:
+    """Let a WebSocket be served by greenlets, many of which may send."""
+    cooperative.adopt(ws, KIT)
+
+
+def serve(ws: Any) -> None:
+    """Serve a WebSocket to its end in this greenlet."""
+    adopt(ws)
+    cooperative.serve(ws, GreenletExit)
+
+
+def close_all(websockets: Iterable[Any]) -> None:
+    """Close WebSockets with 1001, none waiting for another's peer."""
+    farewells = [gevent.spawn(cooperative.dismiss, ws) for ws in websockets]
+    gevent.joinall(farewells, timeout=2 * FAREWELL)
+
+
+def watch(happens: Callable[[], bool], then: Callable[[], object]) -> None:
+    """Call ``then`` as soon as something happens, which nobody tells: look now and again."""
+
+    def look() -> None:
+        while not happens():
+            gevent.sleep(LOOK)
+        then()
+
+    gevent.spawn(look)
+
+
+def wait_until(happens: Callable[[], bool], timeout: float) -> None:
+    """Let other greenlets run until something happens, or the time is over."""
+    deadline = monotonic() + timeout
+    while not happens() and monotonic() < deadline:
+        gevent.sleep(GLANCE)
+
+
+def wrap_tls(sock: Any, context: _ssl.SSLContext, **options: Any) -> Any:
+    """Begin TLS as a client; any context will do, gevent's or Python's."""
+    return ssl.SSLSocket(sock=sock, _context=context, **options)

@@ -1,0 +1,172 @@
+"""The sending half of an asyncio connection: one write for each flush, in bounded memory.
+
+Beyond `Limits.max_outbox` the peer is behind: the session and who awaits rest until it has taken
+most of it. Beyond `Limits.max_unsent` who does not await is stopped. A peer that takes nothing for
+`Limits.write_timeout` is given up. Other threads may send: what they add to the outbox the loop
+sends. They cannot wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from math import inf
+from threading import Lock, get_ident
+from typing import TYPE_CHECKING, Any
+
+from ..endpoint import SENT, Sent
+from ..exc import ConnectionClosed
+from ..keepalive import PeerTimeout
+from ..states import State
+from .asynciokit import AsyncioKit
+from .fragments import AsyncFragments
+
+if TYPE_CHECKING:
+    from ..endpoint import Endpoint
+    from ..limits import Limits
+
+__all__ = ["Drained", "Outlet"]
+
+# Below this size a join costs less than a second system call.
+JOIN_LIMIT = 128 * 1024
+
+
+class Outlet(asyncio.BufferedProtocol):
+    """Carry the outbox of a WebSocket to an asyncio transport."""
+
+    def __init__(self, ws: Endpoint, limits: Limits) -> None:
+        self._ws = ws
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._thread = get_ident()
+        self._transport: Any = None
+        self._in_turn = False
+        self._room: Sent = SENT  # what a sender may await
+        self._drained: asyncio.Future[None] | None = None
+        self._handed_over = 0
+        self._taken = -inf
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._ticked = State.CONNECTING
+        self.guard = Lock()
+        self.fragments = AsyncFragments(ws, AsyncioKit, limits.max_unsent, self._thread)
+
+    # What the receiving half does
+
+    def _stall(self) -> None:
+        """Stop reading: the peer is behind."""
+        raise NotImplementedError
+
+    def _relieve(self) -> None:
+        """Go on."""
+        raise NotImplementedError
+
+    def _look_at_timers(self) -> None:
+        """Look at the timers: the state has changed."""
+        raise NotImplementedError
+
+    def _give_up(self, error: PeerTimeout) -> None:
+        """End the connection without the peer."""
+        raise NotImplementedError
+
+    # What an endpoint wants of its transport
+
+    def now(self) -> float:
+        """Return the time of the loop."""
+        return self._loop.time()
+
+    def written(self) -> Sent:
+        """Send the outbox, unless a turn is going on, at whose end it is sent."""
+        ws = self._ws
+        if self._in_turn and ws._outbox_size < self._limits.max_outbox:
+            return self._room
+        if get_ident() != self._thread:
+            return self._written_elsewhere()
+        self._flush()
+        if ws._state is not self._ticked and not self._in_turn:
+            self._look_at_timers()
+        return self._room
+
+    def _written_elsewhere(self) -> Sent:
+        ws = self._ws
+        if ws._outbox_size >= self._limits.max_unsent:
+            ws._full = True
+        try:
+            self._loop.call_soon_threadsafe(self.written)
+        except RuntimeError as error:
+            ws._lost()
+            raise ConnectionClosed(f"Cannot send on a terminated websocket: {error}") from error
+        return SENT
+
+    def _flush(self) -> None:
+        ws = self._ws
+        with self.guard:
+            pieces = ws._outbox
+            if not pieces:
+                return
+            size = ws._outbox_size
+            ws._outbox = []
+            ws._outbox_size = 0
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            ws._lost()
+            return
+        self._handed_over += size
+        if len(pieces) == 1:
+            transport.write(pieces[0])
+        elif size <= JOIN_LIMIT:
+            transport.write(b"".join(pieces))
+        else:
+            transport.writelines(pieces)
+        ws._full = self._room is not SENT and transport.get_write_buffer_size() >= self._limits.max_unsent
+
+    # What the loop calls
+
+    def pause_writing(self) -> None:
+        """Rest until the peer reads: our answers to what it sends would fill the memory."""
+        self._room = self._ws._crowded = Drained(self)
+        self._stall()
+        self._taken = -inf
+        self._look_at_writing()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._ws._full = False
+        self._let_senders_go()
+        self._relieve()
+
+    def _let_senders_go(self) -> None:
+        self._room = SENT
+        self._ws._crowded = None
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+        drained, self._drained = self._drained, None
+        if drained is not None and not drained.done():
+            drained.set_result(None)
+
+    def _look_at_writing(self) -> None:
+        """Give up a peer that has taken nothing since the last time."""
+        timeout = self._limits.write_timeout
+        transport = self._transport
+        if timeout is None or transport is None:
+            return
+        taken = self._handed_over - transport.get_write_buffer_size()
+        if taken <= self._taken:
+            self._give_up(PeerTimeout(f"The peer has taken nothing for {timeout:g} s (Limits.write_timeout)"))
+        else:
+            self._taken = taken
+            self._write_timer = self._loop.call_later(timeout, self._look_at_writing)
+
+
+class Drained(Sent):
+    """Be awaited until the peer has taken enough of what was sent, or is gone."""
+
+    def __init__(self, transport: Outlet) -> None:
+        self.transport = transport
+
+    def __await__(self) -> Generator[Any, None, None]:
+        transport = self.transport
+        while transport._room is self:
+            if transport._drained is None:
+                transport._drained = transport._loop.create_future()
+            yield from asyncio.shield(transport._drained).__await__()

@@ -24,6 +24,7 @@ collect_ignore = [
     "server/test_eventletserver.py",
     "server/test_geventserver.py",
     "server/test_wsgi.py",
+    "test_examples_wsgi.py",
 ]
 
 CORE = Path(ws4py_ng.__path__[0]) / "_core"

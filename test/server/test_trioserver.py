@@ -1,0 +1,207 @@
+"""The server for trio; what all transports keep is in the contract."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect as connect_sync
+
+from test.client.peers import close_frame, frame, request
+from test.programs import ROOT, Program, run
+from ws4py_ng.handshake import Response
+from ws4py_ng.limits import Limits
+from ws4py_ng.server.trioserver import Server, serve
+from ws4py_ng.websocket import EchoWebSocket, WebSocket
+
+
+class Echo(EchoWebSocket):
+    """Note how it ended."""
+
+    def closed(self, code: int, reason: bytes | str | None = None) -> None:
+        codes.append(code)
+
+
+codes: list[int] = []
+
+
+def on_trio(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
+    """Let a test be an async function, with a bound that only a hang reaches."""
+
+    async def bounded() -> None:
+        with trio.fail_after(60):
+            await test()
+
+    def wrapped() -> None:
+        codes.clear()
+        trio.run(bounded)
+
+    return wrapped
+
+
+async def opened(server: Server, path: str = "/") -> trio.SocketStream:
+    """Connect and shake hands."""
+    stream = await trio.open_tcp_stream("127.0.0.1", server.port)
+    await stream.send_all(request(port=server.port, line=f"GET {path} HTTP/1.1"))
+    assert (await until(stream, b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+    return stream
+
+
+async def until(stream: trio.abc.ReceiveStream, end: bytes) -> bytes:
+    data = b""
+    while not data.endswith(end):
+        piece = await stream.receive_some(1)
+        assert piece, data
+        data += piece
+    return data
+
+
+async def rest(stream: trio.abc.ReceiveStream) -> bytes:
+    return b"".join([bytes(piece) async for piece in stream])
+
+
+@on_trio
+async def test_leaving_the_block_closes_with_1001() -> None:
+    async with serve(Echo, port=0) as server:
+        stream = await opened(server)
+        await stream.send_all(frame(1, b"hello"))
+        assert b"\x81\x05hello" == await until(stream, b"hello")
+        assert 1 == len(server.connections)
+
+        async def answer() -> None:
+            assert b"\x88\x19\x03\xe9Server is shutting down" == await until(stream, b"down")
+            await stream.send_all(close_frame(1001))
+            assert b"" == await rest(stream)
+            await stream.aclose()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(answer)
+            await server.shutdown()
+            await server.shutdown()
+            await server.serve_forever()
+    assert [1001] == codes
+
+
+@on_trio
+async def test_it_runs_in_a_nursery() -> None:
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(serve(Echo, port=0).run)
+        stream = await opened(server)
+        await stream.send_all(close_frame(4000))
+        assert close_frame(4000, mask=False) == await rest(stream)
+        await stream.aclose()
+        await server.shutdown()
+    assert [4000] == codes
+
+
+@on_trio
+async def test_a_cancelled_server_says_1001_and_ends_at_once() -> None:
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(serve(Echo, port=0).run)
+        stream = await opened(server)
+        await stream.send_all(frame(1, b"x"))
+        await until(stream, b"x")
+        nursery.cancel_scope.cancel()
+    assert [1006] == codes
+    assert b"\x88\x02\x03\xe9" == await rest(stream)
+    await stream.aclose()
+
+
+@on_trio
+async def test_an_error_in_the_block_comes_out_as_it_is() -> None:
+    streams = []
+
+    async def fail() -> None:
+        async with serve(Echo, port=0) as server:
+            streams.append(await opened(server))
+            raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        await fail()
+    (stream,) = streams
+    assert [1006] == codes
+    await stream.aclose()
+
+
+@on_trio
+async def test_a_unix_socket_serves() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        with pytest.raises(FileNotFoundError):
+            await serve(Echo, unix_path=f"{folder}/not/there").__aenter__()
+        path = Path(folder) / "socket"
+        async with serve(Echo, unix_path=str(path)) as server:
+            assert str(path) == server.address
+            stream = await trio.open_unix_socket(str(path))
+            await stream.send_all(request())
+            await until(stream, b"\r\n\r\n")
+            await stream.send_all(close_frame(1000))
+            assert close_frame(1000, mask=False) == await rest(stream)
+            await stream.aclose()
+
+
+@on_trio
+async def test_a_handler_that_cannot_be_made_harms_nobody_else() -> None:
+    class Broken(WebSocket):
+        def __init__(self, *arguments: Any) -> None:
+            raise LookupError("never made")
+
+    async with serve({"/": Echo, "/broken": Broken}, port=0) as server:
+        stream = await trio.open_tcp_stream("127.0.0.1", server.port)
+        await stream.send_all(request(port=server.port, line="GET /broken HTTP/1.1"))
+        assert b"" == await rest(stream)
+        await stream.aclose()
+        other = await opened(server)
+        await other.send_all(close_frame(1000))
+        assert close_frame(1000, mask=False) == await rest(other)
+        await other.aclose()
+
+
+@on_trio
+async def test_process_request_may_answer() -> None:
+    def answer(request: Any) -> Response | None:
+        return Response(200, body=b"page") if request.target == "/page" else None
+
+    async with serve(Echo, port=0, process_request=answer) as server:
+        stream = await trio.open_tcp_stream("127.0.0.1", server.port)
+        await stream.send_all(b"GET /page HTTP/1.1\r\nHost: here\r\n\r\n")
+        data = await rest(stream)
+        assert data.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert data.endswith(b"\r\n\r\npage")
+        await stream.aclose()
+
+
+@on_trio
+async def test_whoever_is_shaking_hands_at_the_end_gets_503() -> None:
+    async with serve(Echo, port=0, limits=Limits(close_timeout=5)) as server:
+        stream = await trio.open_tcp_stream("127.0.0.1", server.port)
+        await stream.send_all(b"GET / HTTP/1.1\r\n")
+        while not server._visitors:
+            await trio.lowlevel.checkpoint()
+        await server.shutdown()
+        await stream.send_eof()
+        assert (await rest(stream)).startswith(b"HTTP/1.1 503 ")
+        await stream.aclose()
+
+
+def test_the_example_runs() -> None:
+    command = [sys.executable, "-W", "error", str(ROOT / "example" / "trio_echo.py")]
+    with Program([*command, "0"]) as server:
+        address = server.line().removeprefix("listening on ")
+        client = run([*command, "--client", address])
+        assert (0, b"hello\nclosed: 1000\n", b"") == (client.returncode, client.stdout, client.stderr)
+        with connect_sync(address, proxy=None) as ws:
+            ws.send("hello")
+            assert "hello" == ws.recv()
+            server.send_signal(signal.SIGINT)
+            with pytest.raises(ConnectionClosed) as caught:
+                ws.recv()
+            assert caught.value.rcvd is not None
+            assert 1001 == caught.value.rcvd.code
+        assert (0, []) == (server.status(), server.errors())

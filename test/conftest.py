@@ -24,6 +24,7 @@ collect_ignore = [
     "server/test_aiohttp.py",
     "server/test_asgi_examples.py",
     "server/test_asgi_hosts.py",
+    "server/test_cherrypyserver.py",
     "server/test_eventletserver.py",
     "server/test_geventserver.py",
     "server/test_trioserver.py",

@@ -182,7 +182,7 @@ class ManagedTransport(BlockingTransport):
         finally:
             channel._sending = False
             if channel._closed:
-                channel._release()
+                channel._leave()
 
     def _send_all(self) -> None:
         pieces: list[Any] = list(self._backlog)
@@ -253,7 +253,7 @@ class ManagedTransport(BlockingTransport):
         finally:
             channel._reading = False
             if channel._closed:
-                channel._release()
+                channel._leave()
 
     def tick(self) -> bool:
         """Look at the timers if it is time to; False when the session is over.

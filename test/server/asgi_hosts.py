@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import queue
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -112,7 +115,10 @@ class Running:
         self.port = _free_port()
         command = [part.format(port=self.port, app=app) for part in host.command]
         variables = environment(PYTHONUNBUFFERED="1")
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=variables)
+        # A session of its own: some hosts have workers, which outlive a parent that is killed.
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=variables, start_new_session=True
+        )
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -132,8 +138,8 @@ class Running:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(WAIT)
         self._reader.join(WAIT)
         assert self.process.stdout is not None

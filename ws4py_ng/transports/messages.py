@@ -33,7 +33,7 @@ Send: TypeAlias = Callable[[HostEvent], Awaitable[None]]
 
 
 # So many events are sent before others have their turn.
-BREATH = 8
+BREATH = 4
 
 
 class MessageStream:

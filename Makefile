@@ -25,7 +25,7 @@ help:
 	@echo 'make check           ruff, mypy and the layers'
 	@echo 'make format          let ruff write the code as it wants it'
 	@echo 'make build           compile the core again'
-	@echo 'make autobahn        the Autobahn Testsuite, all of it, about an hour; make autobahn-quick: minutes'
+	@echo 'make autobahn        the Autobahn Testsuite over every transport, hours; make autobahn-quick: minutes'
 	@echo 'make clean           remove what was made'
 
 # A terminal sends Ctrl-C to make as well, which would then report an interrupt. With job control

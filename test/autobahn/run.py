@@ -1,6 +1,9 @@
 """Run the Autobahn Testsuite against our server and our client, and compare with what is expected.
 
-``python -m test.autobahn.run [--quick | --cases 1.* 7.*] [--role server] [--build pure]``
+``python -m test.autobahn.run [--quick | --cases 1.* 7.*] [--transport gevent] [--role server] [--build pure]``
+
+A transport is a row of the contract (test/transports/contract.py): whoever adds a row there has it run here.
+A run of all cases writes its row of the table in the docs.
 """
 
 from __future__ import annotations
@@ -15,41 +18,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from test.autobahn import report
+from test.autobahn import report, side, table
 from test.autobahn.report import CONFIG, Expectation, Outcome
+from test.autobahn.table import Result, sections
 from test.autobahn.wstest import REPO, MissingTool, clean_environment, find_wstest
 
 REPORTS = REPO / ".reports" / "autobahn"
-MAX_MESSAGE = 16 * 1024 * 1024  # case 9.1.6
 START_SECONDS = 20.0
 STOP_SECONDS = 15.0
 # For one run; the suite's own limit for one case of groups 12 and 13 is eight minutes.
 RUN_SECONDS = {"quick": 900.0, "full": 7200.0}
+SIDE = (sys.executable, "-m", "test.autobahn.side")
 BUILDS = ("compiled", "pure")
 ROLES = ("server", "client")
+# What the short run is made over: one driver that blocks, and one that does not.
+QUICK_TRANSPORTS = ("threads", "asyncio")
 T = TypeVar("T")
-
-
-class Transport(NamedTuple):
-    """Say how to start the server and the client of one transport.
-
-    The server prints ``listening on ws://HOST:PORT/`` first; the client takes a URL and an agent.
-    """
-
-    server: tuple[str, ...]
-    client: tuple[str, ...]
-
-
-SERVE = ("-m", "ws4py_ng", "serve", "--app", "echo", "--host", "127.0.0.1", "--port", "0")
-TRANSPORTS = {
-    "threads": Transport(
-        server=(sys.executable, *SERVE, "--max-message-size", str(MAX_MESSAGE)),
-        client=(sys.executable, "-m", "test.autobahn.client"),
-    ),
-}
 
 
 class RunFailed(Exception):
@@ -172,7 +160,7 @@ def finish(process: subprocess.Popen[bytes], run: Run, log: Path) -> None:
 def run_server(run: Run, wstest: Path) -> None:
     """Let the suite's client run against our server."""
     log, ours = run.outdir / "wstest.log", run.outdir / "server.log"
-    with started(TRANSPORTS[run.transport].server, ours, run.build) as server:
+    with started([*SIDE, "server", run.transport], ours, run.build) as server:
         url = await_start(server, ours, lambda: listening_url(ours))
         spec = write_spec(run, "fuzzingclient", servers=[{"url": url, "agent": run.agent}])
         with started([str(wstest), "-m", "fuzzingclient", "-s", str(spec)], log) as suite:
@@ -187,12 +175,12 @@ def run_client(run: Run, wstest: Path) -> None:
     spec = write_spec(run, "fuzzingserver", url=url)
     with started([str(wstest), "-m", "fuzzingserver", "-s", str(spec), "-u", "0"], log) as suite:
         await_start(suite, log, lambda: accepts(port))
-        with started([*TRANSPORTS[run.transport].client, url, run.agent], ours, run.build) as client:
+        with started([*SIDE, "client", run.transport, url, run.agent, str(len(run.cases))], ours, run.build) as client:
             finish(client, run, ours)
 
 
-def perform(run: Run, wstest: Path, expectation: Expectation) -> bool:
-    """Make one run and print what it showed; True when all is as expected."""
+def perform(run: Run, wstest: Path, expectation: Expectation) -> Result:
+    """Make one run and print what it showed."""
     run.outdir.mkdir(parents=True, exist_ok=True)
     for old in run.outdir.iterdir():
         old.unlink()
@@ -205,11 +193,27 @@ def perform(run: Run, wstest: Path, expectation: Expectation) -> bool:
     verdict = f"{len(deviations)} NOT AS EXPECTED" if deviations else "as expected"
     seconds = time.monotonic() - began
     name = f"{run.transport} {run.role} {run.build}"
-    print(f"{name:<24} {len(run.cases)} cases in {seconds:.0f} s: {verdict} ({report.count(run.cases, outcomes)})")
-    for deviation in deviations:
-        print(f"    {deviation}")
-    sys.stdout.flush()
-    return not deviations
+    lines = [f"{name:<32} {len(run.cases)} cases in {seconds:.0f} s: {verdict} ({report.count(run.cases, outcomes)})"]
+    print("\n".join([*lines, *(f"    {deviation}" for deviation in deviations)]), flush=True)
+    return Result(run.role, run.transport, run.build, sections(run.cases, outcomes), not deviations)
+
+
+def plan(arguments: argparse.Namespace, expectation: Expectation) -> list[Run]:
+    """List the runs that were asked for: each has the cases that its row is answerable for."""
+    kind = "quick" if arguments.quick else "full"
+    chosen = expectation.select(arguments.cases or report.patterns_of(kind))
+    names = arguments.transport or (QUICK_TRANSPORTS if arguments.quick else [*side.servers(), *side.clients()])
+    runs = []
+    for role, rows in (("server", side.servers()), ("client", side.clients())):
+        if arguments.role in (role, "both"):
+            for name in dict.fromkeys(name for name in names if name in rows):
+                cases = [case for case in chosen if rows[name].deflates or not case.startswith(("12.", "13."))]
+                builds = BUILDS if arguments.build == "both" else (arguments.build,)
+                runs += [Run(name, role, build, cases, RUN_SECONDS[kind]) for build in builds if cases]
+    unknown = {*names} - {*side.servers(), *side.clients()}
+    if unknown:
+        raise ValueError(f"no transport {', '.join(sorted(unknown))}: there are {', '.join(side.servers())}")
+    return runs
 
 
 def arguments_of(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -219,7 +223,8 @@ def arguments_of(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cases", nargs="+", metavar="PATTERN", help="these cases only: 7.* 12.1.1")
     parser.add_argument("--role", choices=[*ROLES, "both"], default="both")
     parser.add_argument("--build", choices=[*BUILDS, "both"], default="both")
-    parser.add_argument("--transport", choices=[*TRANSPORTS], action="append", help="default: all")
+    parser.add_argument("--transport", metavar="NAME", action="append", help="a row of the contract; default: all")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="so many runs at once")
     return parser.parse_args(argv)
 
 
@@ -227,24 +232,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Make all runs that were asked for: 0 as expected, 1 not, 2 could not be made."""
     arguments = arguments_of(argv)
     expectation = Expectation.load()
-    kind = "quick" if arguments.quick else "full"
-    builds = BUILDS if arguments.build == "both" else (arguments.build,)
-    roles = ROLES if arguments.role == "both" else (arguments.role,)
     try:
-        cases = expectation.select(arguments.cases or report.patterns_of(kind))
+        runs = plan(arguments, expectation)
         wstest = find_wstest()
-        for build in builds:
+        for build in {run.build for run in runs}:
             check_build(build)
-        results = [
-            perform(Run(transport, role, build, cases, RUN_SECONDS[kind]), wstest, expectation)
-            for transport in arguments.transport or TRANSPORTS
-            for role in roles
-            for build in builds
-        ]
+        with ThreadPoolExecutor(arguments.jobs) as pool:
+            results = list(pool.map(lambda run: attempt(run, wstest, expectation), runs))
     except (MissingTool, RunFailed, ValueError) as error:
         print(f"autobahn: {error}", file=sys.stderr)
         return 2
-    return 0 if all(results) else 1
+    made = [result for result in results if isinstance(result, Result)]
+    if not arguments.quick and not arguments.cases:
+        table.record(made)
+    for failed in (result for result in results if isinstance(result, RunFailed)):
+        print(f"autobahn: {failed}", file=sys.stderr)
+    if len(made) < len(results):
+        return 2
+    return 0 if all(result.as_expected for result in made) else 1
+
+
+def attempt(run: Run, wstest: Path, expectation: Expectation) -> Result | RunFailed:
+    """Make one run; one that cannot be made does not keep the others from being made."""
+    try:
+        return perform(run, wstest, expectation)
+    except RunFailed as error:
+        return error
 
 
 if __name__ == "__main__":

@@ -9,7 +9,20 @@ from pathlib import Path
 import pytest
 
 from test.autobahn import run as module
-from test.autobahn.run import Run, RunFailed, await_start, environment, listening_url, main, started, write_spec
+from test.autobahn import side
+from test.autobahn.report import Expectation
+from test.autobahn.run import (
+    Run,
+    RunFailed,
+    arguments_of,
+    await_start,
+    environment,
+    listening_url,
+    main,
+    plan,
+    started,
+    write_spec,
+)
 
 FOREVER = "import time\nprint('listening on ws://127.0.0.1:9/', flush=True)\ntime.sleep(600)"
 
@@ -70,3 +83,16 @@ def test_a_missing_tool_and_a_wrong_pattern_are_one_line_and_status_2(
     assert "WSTEST=/no/such/program is not a program" in capsys.readouterr().err
     assert 2 == main(["--cases", "99.*"])
     assert "autobahn: no case of the suite matches '99.*'\n" == capsys.readouterr().err
+
+
+def test_a_transport_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 2 == main(["--transport", "carrier-pigeon"])
+    assert "no transport carrier-pigeon: there are threads, asyncio" in capsys.readouterr().err
+
+
+def test_a_row_whose_host_compresses_is_not_asked_for_compression(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = side.servers()["threads"]
+    monkeypatch.setattr(type(row), "deflates", False)
+    arguments = arguments_of(["--transport", "threads", "--role", "server", "--build", "pure"])
+    (run,) = plan(arguments, Expectation.load())
+    assert 301 == len(run.cases)

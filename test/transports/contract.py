@@ -126,6 +126,7 @@ class Row(ABC):
     ``needs`` are modules without which it cannot run here. ``leaves_out`` maps the name of a case
     to the reason why this row does not keep it. ``async_hooks``: hooks may be ``async def``.
     ``send_blocks``: `send` waits for a slow peer by itself; otherwise it is to be awaited.
+    ``deflates``: permessage-deflate is ours, not the host's.
     """
 
     name: str
@@ -133,6 +134,7 @@ class Row(ABC):
     leaves_out: Mapping[str, str] = MappingProxyType({})
     async_hooks: bool = False
     send_blocks: bool = True
+    deflates: bool = True
 
     def why_not(self) -> str | None:
         """Say why the row cannot be run here, None if it can."""

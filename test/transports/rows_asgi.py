@@ -138,6 +138,7 @@ class AsgiServer(UvicornServer):
     """`server.asgi` by events, under uvicorn with the websockets library."""
 
     name = "ASGI events (uvicorn)"
+    deflates = False
     leaves_out: ClassVar[Mapping[str, str]] = EVENTS
 
     def start(self, options: Options) -> RunningServer:

@@ -16,7 +16,7 @@ from typing import Any
 from ..codes import ABNORMAL_CLOSURE
 from ..transports.asynciokit import open_kit
 from ..transports.iostream import IOLoop, IOStream, IOStreamChannel, connect, secure
-from . import HeaderSource
+from .base import HeaderSource
 from .pulled import PulledClient
 
 __all__ = ["TornadoWebSocketClient"]
@@ -47,12 +47,13 @@ class TornadoWebSocketClient(PulledClient):
         self.io_loop = io_loop
         self._task: asyncio.Task[None] | None = None
 
-    def connect(self) -> _Connecting:  # type: ignore[override]
+    def connect(self) -> _Connecting:
         """Begin to connect; await what this returns, or leave it to the hooks.
 
         Awaited it raises what `WebSocketBaseClient.connect` does. Else `closed` is called, with 1006.
         """
         self._check_fresh()
+        self._connector = 0
         io_loop = self.io_loop = self.io_loop or IOLoop.current()
         loop: asyncio.AbstractEventLoop = io_loop.asyncio_loop  # type: ignore[attr-defined]
         connected = _Connecting(loop.create_future())

@@ -75,6 +75,7 @@ class WebSocketClient(PulledClient):
     async def _open(self) -> TrioChannel:
         """Connect and shake hands, within the time for that."""
         self._check_fresh()
+        self._connector = 0
         timeout = self._limits.open_timeout
         channel: TrioChannel | None = None
         is_open = False

@@ -1,0 +1,203 @@
+"""What every client has, whatever carries it: URL, options, offers, the handshake as a generator.
+
+It makes no socket and waits for nobody. The blocking client is `ws4py_ng.client`, those that are
+asked for bytes stand on `ws4py_ng.client.pulled`, that of asyncio is driven by a protocol.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from ..codes import ABNORMAL_CLOSURE, INTERNAL_ERROR, TLS_HANDSHAKE
+from ..endpoint import Buffer
+from ..exc import HandshakeError
+from ..extensions import PerMessageDeflateFactory
+from ..handshake import ClientHandshake, Headers, Response, new_key, receive_body, receive_response
+from ..limits import DEFAULT_LIMITS, Limits
+from ..states import State
+from ..streaming import Stream
+from ..uri import URI, parse_uri
+from ..websocket import WebSocket
+from .tls import check_options, client_context
+
+__all__ = ["ClientBase", "HeaderSource"]
+
+HeaderSource = Mapping[str, str] | Iterable[tuple[str, str]]
+Deflate = bool | PerMessageDeflateFactory | None
+
+
+class ClientBase(WebSocket):
+    """Hold what is asked for and what was agreed; who inherits connects.
+
+    Parameters and what they raise: see `ws4py_ng.client.WebSocketBaseClient`.
+    """
+
+    # RFC 6455 4.1 fails a connection whose server answers with a subprotocol or extension
+    # that was not asked for. ws4py's base client took note and went on; so does this one.
+    _strict = False
+
+    def __init__(
+        self,
+        url: str,
+        protocols: Sequence[str] | None = None,
+        extensions: Sequence[Any] | None = None,
+        heartbeat_freq: float | None = None,
+        ssl_options: Mapping[str, Any] | None = None,
+        headers: HeaderSource | None = None,
+        exclude_headers: Iterable[str] | None = None,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        origin: str | None = None,
+        deflate: Deflate = True,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        super().__init__(None, protocols, extensions, None, heartbeat_freq)
+        self._stream = Stream(always_mask=True, expect_masking=False)
+        self._configure(limits)
+        self._state = State.CONNECTING
+        uri = parse_uri(url)
+        self._uri = uri
+        self._origin = origin
+        self._offers = _offers(extensions, deflate)
+        self._ssl_context = ssl_context
+        self.url = url
+        self.scheme, self.host, self.port, self.resource = uri.scheme, uri.host, uri.port, uri.resource
+        self.unix_socket_path = uri.unix_path
+        self.ssl_options = dict(ssl_options or {})
+        self.extra_headers = Headers(headers or ()).items()
+        self.exclude_headers = [name.lower() for name in exclude_headers or ()]
+        self.key = new_key().encode("ascii")
+        # The thread that connects; 0 when that is over, or where there is one thread only.
+        self._connector: int | None = None
+        check_options(self.ssl_options)
+        self._handshake()  # what cannot be sent is refused here, not at connect()
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Do what can be done before `connect`."""
+
+    # The opening handshake
+
+    @property
+    def bind_addr(self) -> Any:
+        """What the socket connects to: ``(host, port)``, or the path of a Unix socket."""
+        return self.unix_socket_path or (self.host, self.port)
+
+    @property
+    def handshake_headers(self) -> list[tuple[str, str]]:
+        """The headers of the request, as pairs."""
+        return list(self._handshake().request().headers.items())
+
+    @property
+    def handshake_request(self) -> bytes:
+        """The request as it is sent."""
+        return self._handshake().request().to_bytes()
+
+    def _handshake(self) -> ClientHandshake:
+        uri = self._uri
+        resource = self.resource
+        if resource != uri.resource and resource.startswith("/"):  # ClientHandshake refuses the others
+            resource = parse_uri(f"ws://localhost{resource}").resource
+        return ClientHandshake(
+            URI(uri.scheme, uri.secure, self.host, self.port, resource, self.unix_socket_path, uri.userinfo),
+            protocols=self.protocols or (),
+            extensions=self._offers,
+            headers=self.extra_headers,
+            exclude_headers=self.exclude_headers,
+            origin=self._origin,
+            key=self.key.decode("ascii"),
+            strict=self._strict,
+        )
+
+    def _check_fresh(self) -> None:
+        if self._connector is not None or self._state is not State.CONNECTING:
+            raise RuntimeError("A client connects once: make another one to connect again")
+
+    def _tls(self) -> tuple[ssl.SSLContext, str] | None:
+        """Return the context and the server's name; None where there is no TLS."""
+        if not self._uri.secure:
+            return None
+        context = self._ssl_context or client_context(self.ssl_options)
+        self._is_secure = True
+        return context, str(self.ssl_options.get("server_hostname", self.host))
+
+    def _agreeing(self) -> Generator[int, Any, bytes]:
+        """Shake hands behind the request: be sent what the server answers, ``b""`` at its end.
+
+        Takes over what was agreed; returns the bytes behind the answer. Raises HandshakeError.
+        """
+        handshake = self._handshake()
+        response, leftover = yield from receive_response(self._limits)
+        if response.status != 101:
+            with suppress(OSError):  # thrown in: what the server says is of more use without its end
+                body = yield from receive_body(response, leftover)
+                response = Response(response.status, response.headers, response.reason, body, response.version)
+        agreement = handshake.check(response)
+        self.process_response_line(f"{response.version} {response.status_text}".encode("latin-1"))
+        self.protocols, self.extensions = self.process_handshake_header(_header_lines(agreement.headers))
+        self._configure(self._limits, agreement.extensions)
+        self._keepalive.beat = self.heartbeat_freq
+        return leftover
+
+    def handshake_ok(self) -> None:
+        """Be called when the handshake has succeeded, before `opened`."""
+
+    def process_response_line(self, response_line: bytes) -> None:
+        """Refuse an answer whose first line is not a 101; to be overridden to look at it."""
+        parts = response_line.split(b" ", 2)
+        if len(parts) < 2 or parts[1] != b"101":
+            raise HandshakeError(f"Invalid response status: {b' '.join(parts[1:]).decode('latin-1')}")
+
+    def process_handshake_header(self, headers: bytes) -> tuple[list[bytes], list[bytes]]:
+        """Return the subprotocols and extensions of the answer; to be overridden to look at it."""
+        found: dict[bytes, list[bytes]] = {b"sec-websocket-protocol": [], b"sec-websocket-extensions": []}
+        for line in headers.split(b"\r\n"):
+            name, _, value = line.partition(b":")
+            if name.strip().lower() in found:
+                found[name.strip().lower()] += [item.strip() for item in value.split(b",")]
+        return found[b"sec-websocket-protocol"], found[b"sec-websocket-extensions"]
+
+    @property
+    def _place(self) -> str:
+        """Where this connects to, without what may be secret: the password, the query."""
+        return f"{self.scheme}://{self.unix_socket_path or self._uri.host_header + self.resource.partition('?')[0]}"
+
+    def _too_late(self) -> TimeoutError:
+        timeout = self._limits.open_timeout
+        return TimeoutError(f"{self._place} did not answer within {timeout:g} s (Limits.open_timeout)")
+
+    def _give_up(self) -> None:
+        self._connector = 0
+        self._state = State.CLOSED
+        self.close_connection()
+
+    def close(self, code: int = 1000, reason: str | Buffer = "") -> Any:
+        """Begin the closing handshake, once; see `Endpoint.close`.
+
+        A code that only reports (1006, 1015), which ws4py put on the wire, goes out as 1011.
+        """
+        if code in (ABNORMAL_CLOSURE, TLS_HANDSHAKE):
+            code = INTERNAL_ERROR
+        return super().close(code, reason)
+
+
+def _offers(extensions: Sequence[Any] | None, deflate: Deflate) -> list[Any]:
+    """Return what to offer: what the caller gave, and permessage-deflate."""
+    offers = []
+    for extension in extensions or ():
+        if extension == PerMessageDeflateFactory.name:
+            deflate = deflate or True
+        elif isinstance(extension, str | bytes):
+            raise ValueError(f"Extension {extension!r}, expected 'permessage-deflate' or an object with offer()")
+        else:
+            offers.append(extension)
+    if deflate:
+        offers.append(PerMessageDeflateFactory() if deflate is True else deflate)
+    return offers
+
+
+def _header_lines(headers: Headers) -> bytes:
+    return b"\r\n".join(f"{name}: {value}".encode("latin-1") for name, value in headers.items())

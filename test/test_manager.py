@@ -185,6 +185,60 @@ def test_a_mock_is_good_enough_for_the_books() -> None:
     assert 0 == len(manager)
 
 
+class Lenient(OwnPoller):
+    """Take whatever is registered, as a mock does."""
+
+    def register(self, fd: Any) -> None:
+        if isinstance(fd, int):
+            super().register(fd)
+
+    def unregister(self, fd: Any) -> None:
+        self.fds.discard(fd)
+
+
+class Unsure(Duck):
+    """Fail when it is asked whether it is over."""
+
+    unsure = False
+
+    @property
+    def terminated(self) -> bool:
+        return bool(1 // (not self.unsure)) and False
+
+    @terminated.setter
+    def terminated(self, value: bool) -> None: ...
+
+
+# What a websocket has when it is added, and what becomes of it then.
+NONSENSE: dict[str, tuple[type[Duck], dict[str, Any], dict[str, Any]]] = {
+    "its descriptor is a mock": (Duck, {"sock": MagicMock()}, {"terminated": True}),
+    "its descriptor is a text": (Duck, {"sock": MagicMock(fileno=lambda: "seven")}, {"terminated": True}),
+    "it loses its descriptor": (Duck, {}, {"sock": MagicMock(fileno=MagicMock(side_effect=TypeError("gone")))}),
+    "it loses its socket": (Duck, {}, {"sock": object()}),
+    "nobody knows whether it is over": (Unsure, {}, {"unsure": True}),
+}
+
+
+@pytest.mark.parametrize("row", NONSENSE)
+def test_nonsense_of_one_ends_that_one_alone(row: str, caplog: pytest.LogCaptureFixture) -> None:
+    kind, at_first, then = NONSENSE[row]
+    with managing(Lenient()) as many:
+        odd = kind()
+        sock = odd.sock
+        vars(odd).update(at_first)
+        odd.terminate = MagicMock()  # type: ignore[method-assign]
+        many.manager.add(odd)
+        _, other = many.join(echo_spy())
+        vars(odd).update(then)
+        assert eventually(lambda: odd.terminate.called)  # type: ignore[attr-defined]
+        assert echoes(other)
+        assert 1 == len(many.manager)
+        odd.terminate.assert_called_once_with()  # type: ignore[attr-defined]
+        for each in (sock, odd.peer):
+            each.close()
+    assert bool(caplog.records) is ("terminated" not in then)
+
+
 def test_a_hook_may_remove_its_websocket_which_then_runs_in_a_thread(many: Many) -> None:
     removed = threading.Event()
 
@@ -348,6 +402,21 @@ def test_stop_without_a_start_ends_everything(many: Many) -> None:
         assert (8, b"\x03\xe9Server is shutting down") == peer.take_frame()
         assert 1006 == get(kind.endings).code
         assert 0 == len(other.manager)
+
+
+def test_it_stops_where_no_thread_can_be_started_any_more(many: Many, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    kind = spy()
+    _, peer = many.join(kind)
+    monkeypatch.setattr(threading.Timer, "start", refuse)
+    many.manager.stop()
+    assert (8, b"\x03\xe9Server is shutting down") == peer.take_frame()
+    peer.send(close_frame(1001))
+    assert 1001 == get(kind.endings).code
+    many.manager.join(WAIT)
+    assert not many.manager.is_alive()
 
 
 def test_a_hook_may_stop_the_manager(many: Many) -> None:

@@ -248,6 +248,19 @@ def test_30_tls_keeps_nothing_back(many: Many, tls: Any) -> None:
     assert b"" == peer.sock.recv(1)  # and no ssl.SSLError: the end was not cut off
 
 
+@pytest.mark.parametrize("closes", [True, False])
+def test_a_peer_that_ends_tls_first_gets_the_good_bye_that_it_is_owed(many: Many, tls: Any, closes: bool) -> None:
+    kind = echo_spy()
+    _, peer = many.join(kind, context=tls)
+    assert echoes(peer)
+    if closes:
+        peer.send(close_frame(1000))
+        assert (8, b"\x03\xe8") == peer.take_frame()
+    # It raises if the connection is cut off without TLS's own end (RFC 8446 6.1).
+    peer.sock.unwrap()  # type: ignore[attr-defined]
+    assert (1000 if closes else 1006) == get(kind.endings).code
+
+
 def test_30_what_tls_has_read_before_add_is_not_lost(many: Many, tls: Any) -> None:
     sock, peer = connected(tls)
     many.peers.append(peer)

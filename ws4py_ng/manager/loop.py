@@ -123,10 +123,11 @@ class Loop:
         self._unregister(fd)
 
     def _unregister(self, fd: int) -> None:
-        with suppress(OSError, ValueError, KeyError):  # some pollers mind what they do not know
-            self.poller.unregister(fd)
-        if self._writers is not None:
-            self._writers.unregister(fd)
+        for poller in (self.poller, self._writers):
+            if poller is not None:
+                # Some mind what they do not know, or what is no descriptor at all.
+                with suppress(OSError, ValueError, KeyError, TypeError):
+                    poller.unregister(fd)
 
     def _listen(self, fd: int, ws: Any, transport: ManagedTransport) -> None:
         """Let the poller report what a connection waits for: bytes, or room to send."""
@@ -173,26 +174,43 @@ class Loop:
 
     def _turn(self) -> None:
         for fd in self._ready():
-            self._serve(fd)
+            self._take(fd, self._serve)
         if self._slow or self._leaving:
             for fd in self._writers.poll():
-                self._serve(fd)
+                self._take(fd, self._serve)
         while self._noted:
             noted = self._noted.popleft()
-            known = self._find(noted)
+            known = None
+            with suppress(Exception):  # nonsense, which the sweep will meet
+                known = self._find(noted)
             if known is not None:
-                self._check(known, noted)
+                self._take(known, self._check, noted)
         now = monotonic()
         if now >= self._retry_at and (self._slow or self._leaving):
             self._retry_at = now + RETRY
             for fd, ws in self._slow.copy().items():
-                self._catch_up(fd, ws)
+                self._take(fd, self._catch_up, ws)
             for fd, leaving in self._leaving.copy().items():
-                self._see_off(fd, leaving)
+                self._take(fd, self._see_off, leaving)
         if now >= self._sweep_at:
             self._sweep_at = now + self._period
             for fd, ws in self.websockets.copy().items():
-                self._check(fd, ws)
+                self._take(fd, self._check, ws)
+
+    def _take(self, fd: int, turn: Callable[..., None], *args: Any) -> None:
+        """Let one connection have its turn; whatever nonsense it makes of that ends it, and no other."""
+        try:
+            turn(fd, *args)
+        except Exception:
+            ws = self.websockets.get(fd)
+            leaving = self._leaving.get(fd)
+            ws = leaving.websocket if ws is None and leaving is not None else ws
+            logger.exception("Terminating websocket %s", type(ws).__name__)
+            with self.lock:
+                self._leaving.pop(fd, None)
+                self._strike(fd)
+            if ws is not None:
+                self._terminate(ws)
 
     def _ready(self) -> Iterator[int]:
         try:
@@ -208,7 +226,8 @@ class Loop:
         deadline = monotonic() + LINGER
         alarm = threading.Timer(LINGER, self._wake)  # for a poller that waits for longer
         alarm.daemon = True
-        alarm.start()
+        with suppress(RuntimeError):  # none can be started when the interpreter ends
+            alarm.start()
         while (self.websockets or self._leaving) and monotonic() < deadline:
             self._turn()
         alarm.cancel()

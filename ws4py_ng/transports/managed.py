@@ -281,6 +281,8 @@ class ManagedTransport(BlockingTransport):
         self._peer_ended = self._endpoint._stream.at_eof
         if self._session is not None:
             self.feed(b"")
+        if self._peer_ended and not self._behind and not self._broken:
+            self._end_tls()
         return not self._broken and (self._behind > 0 or (self._is_real and not self._peer_ended))
 
     def half_close(self) -> bool:
@@ -290,12 +292,17 @@ class ManagedTransport(BlockingTransport):
         """
         channel, ending = self.channel, self.ending
         if ending is None or not ending.clean or self._endpoint._stream.always_mask is not True:
+            self._end_tls()
             with suppress(OSError):
-                if isinstance(channel, TLSChannel):
-                    with channel._lock, suppress(OSError, ValueError):
-                        channel.sock.unwrap()
                 channel._shut(socket.SHUT_WR)
         return self._peer_ended
+
+    def _end_tls(self) -> None:
+        """Say the good-bye that TLS owes a peer (RFC 8446 6.1), if there is TLS."""
+        channel = self.channel
+        if isinstance(channel, TLSChannel):
+            with channel._lock, suppress(OSError, ValueError):
+                channel.sock.unwrap()
 
     def see_off(self) -> bool:
         """Forget what still comes, as closing before the peer does could destroy what is on

@@ -19,15 +19,12 @@ import ws4py_ng
 collect_ignore = [
     "client/test_eventletclient.py",
     "client/test_geventclient.py",
-    "client/test_tornadoclient.py",
-    "client/test_trioclient.py",
     "server/test_aiohttp.py",
     "server/test_asgi_examples.py",
     "server/test_asgi_hosts.py",
     "server/test_cherrypyserver.py",
     "server/test_eventletserver.py",
     "server/test_geventserver.py",
-    "server/test_trioserver.py",
     "server/test_wsgi.py",
     "test_examples_wsgi.py",
 ]

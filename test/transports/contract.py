@@ -51,6 +51,8 @@ __all__ = [
 ROWS = (
     "test.transports.rows_threads",
     "test.transports.rows_asyncio",
+    "test.transports.rows_trio",
+    "test.transports.rows_tornado",
 )
 CASES = (
     "test.transports.cases_messages",

@@ -1,4 +1,4 @@
-"""Rows of the contract: the asyncio server, on Python's loop and on uvloop."""
+"""Rows of the contract: asyncio, server and client, on Python's loop and on uvloop."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from ws4py_ng.client.asyncioclient import WebSocketClient
 from ws4py_ng.server.asyncioserver import Server, serve
 
-from .contract import Options, Row, RunningServer, ServerRow
+from .contract import ClientRow, Options, Row, RunningClient, RunningServer, ServerRow
 from .diary import WAIT
-from .handlers import ROUTES
-from .rows_threads import server_options
+from .handlers import ROUTES, client_class, note_failure
+from .rows_threads import client_options, server_options
 
 __all__ = ["ROWS", "LoopThread"]
 
@@ -87,4 +88,54 @@ class UvloopServer(AsyncioServer):
         return _Server(uvloop.new_event_loop, options)
 
 
-ROWS: list[Row] = [AsyncioServer(), UvloopServer()]
+class _Client:
+    def __init__(
+        self, new_loop: Callable[[], asyncio.AbstractEventLoop], hooks: str, url: str, options: Options
+    ) -> None:
+        self._new_loop = new_loop
+        self._thread = threading.Thread(target=self._run, args=[hooks, url, options], daemon=True)
+        self._thread.start()
+
+    def _run(self, hooks: str, url: str, options: Options) -> None:
+        with asyncio.Runner(loop_factory=self._new_loop) as runner:
+            runner.get_loop().slow_callback_duration = WAIT
+            runner.run(self._connect(hooks, url, options))
+
+    async def _connect(self, hooks: str, url: str, options: Options) -> None:
+        try:
+            client = client_class(hooks, WebSocketClient)(url, **client_options(options))
+            await client.connect()
+        except Exception as error:  # noqa: BLE001 - the case judges it
+            note_failure(url, error)
+        else:
+            await client.wait_ended()
+
+    def wait(self) -> None:
+        self._thread.join(WAIT)
+        assert not self._thread.is_alive(), "the client does not end"
+
+
+class AsyncioClient(ClientRow):
+    """`client.asyncioclient` on the loop that Python brings."""
+
+    name = "asyncio"
+    async_hooks = True
+    send_blocks = False
+
+    def start(self, hooks: str, url: str, options: Options) -> RunningClient:
+        return _Client(asyncio.new_event_loop, hooks, url, options)
+
+
+class UvloopClient(AsyncioClient):
+    """The same on uvloop."""
+
+    name = "uvloop"
+    needs = ("uvloop",)
+
+    def start(self, hooks: str, url: str, options: Options) -> RunningClient:
+        import uvloop
+
+        return _Client(uvloop.new_event_loop, hooks, url, options)
+
+
+ROWS: list[Row] = [AsyncioServer(), UvloopServer(), AsyncioClient(), UvloopClient()]

@@ -1,0 +1,201 @@
+"""The client for asyncio and uvloop.
+
+    async with WebSocketClient("ws://localhost:9000/") as ws:
+        await ws.send("hello")
+
+Its hooks run in the loop. Without the `async with`: ``await ws.connect()``, and then
+``await ws.wait_ended()``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+from ..codes import GOING_AWAY, NORMAL_CLOSURE
+from ..states import Event
+from ..transports.aio import AsyncioTransport
+from ..transports.kits import LAST_WORDS
+from ..transports.parting import read_buffer
+from .base import ClientBase
+
+__all__ = ["WebSocketClient"]
+
+# A head is read in small pieces, as what comes behind it has to be dealt with in one turn.
+HEAD_PIECE = 4096
+# What Python's loop waits for the first address of a server before it tries the next one (RFC 8305 5).
+NEXT_ADDRESS = 0.25
+
+
+class WebSocketClient(ClientBase):
+    """Connect when it is entered, be closed when it is left; hooks may be ``async def``.
+
+    Parameters: see `WebSocketBaseClient`.
+    """
+
+    _strict = True
+    _carrier: AsyncioTransport | None = None
+
+    async def connect(self) -> None:
+        """Connect and shake hands; `opened` is called before this returns, or has begun.
+
+        Raises HandshakeError for an answer that is no WebSocket, with the server's status,
+        headers and the beginning of its body; ssl.SSLError for a certificate that is not
+        trusted; OSError when nobody answers; TimeoutError after ``limits.open_timeout``. Who
+        cancels it leaves nothing open.
+        """
+        self._check_fresh()
+        self._connector = 0
+        opening = _Opening(self)
+        scope = asyncio.timeout(self._limits.open_timeout)
+        try:
+            async with scope:
+                await self._dial(opening)
+                self._carrier = await opening.carrier
+        except TimeoutError as error:
+            opening.cut_off()
+            self._give_up()
+            if not scope.expired():
+                raise
+            raise opening.outcome_of(self._too_late()) from error
+        except BaseException:
+            opening.cut_off()
+            self._give_up()
+            raise
+
+    async def _dial(self, opening: _Opening) -> None:
+        loop = asyncio.get_running_loop()
+        options: dict[str, Any] = {}
+        tls = self._tls()
+        if tls is not None:
+            options["ssl"], options["server_hostname"] = tls
+            if self._limits.open_timeout is not None:
+                # The loop has a limit of its own for this. Ours comes first.
+                options["ssl_handshake_timeout"] = self._limits.open_timeout + LAST_WORDS
+        if self.unix_socket_path:
+            await loop.create_unix_connection(lambda: opening, self.unix_socket_path, **options)
+            return
+        if isinstance(loop, asyncio.BaseEventLoop):  # uvloop tries one address after the other
+            options["happy_eyeballs_delay"] = NEXT_ADDRESS
+        await loop.create_connection(lambda: opening, self.host, int(self.port or 0), **options)
+
+    async def wait_ended(self) -> None:
+        """Wait until `closed` has returned and the connection is closed."""
+        if self._carrier is not None:
+            await self._carrier.wait_gone()
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """Close with 1000 and wait for the server, at most ``limits.close_timeout`` seconds.
+
+        After an error or a cancellation: with 1001, and for a moment only.
+        """
+        carrier = self._carrier
+        assert carrier is not None
+        timeout = self._limits.close_timeout if error is None else 0.0
+        self.close(NORMAL_CLOSURE if error is None else GOING_AWAY)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if timeout is None else timeout + LAST_WORDS):
+                    await carrier.wait_gone()
+        finally:
+            carrier.cut_off()
+            carrier.cancel()
+        await carrier.wait_gone()
+
+
+class _Opening(asyncio.BufferedProtocol):
+    """Send the request and read the answer; then ``carrier`` is there and has the connection."""
+
+    def __init__(self, ws: WebSocketClient) -> None:
+        loop = asyncio.get_running_loop()
+        self.carrier: asyncio.Future[AsyncioTransport] = loop.create_future()
+        self._ws = ws
+        self._request = ws.handshake_request
+        self._agreeing: Generator[int, Any, bytes] = ws._agreeing()
+        self._view = read_buffer(loop, HEAD_PIECE)
+        self._transport: Any = None
+        next(self._agreeing)
+
+    # What the loop calls
+
+    def connection_made(self, transport: Any) -> None:
+        """Ask."""
+        self._transport = transport
+        transport.write(self._request)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Let the loop read into the buffer that all connections share."""
+        return self._view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Read on; at the end of the head, agree."""
+        self._read(self._view[:nbytes].tobytes())
+
+    def eof_received(self) -> bool:
+        """Fail: the answer was cut off."""
+        self._read(b"")
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Fail, if that was not done."""
+        self._transport = None
+        if not self.carrier.done():
+            lost = error if isinstance(error, OSError) else ConnectionResetError("The server has left")
+            self.carrier.set_exception(self.outcome_of(lost))
+
+    # The answer
+
+    def _read(self, data: bytes) -> None:
+        if self.carrier.done():
+            return
+        try:
+            try:
+                self._agreeing.send(data)
+                return
+            except StopIteration as stop:
+                leftover = stop.value
+            self._ws.handshake_ok()
+        except Exception as error:  # noqa: BLE001 - whoever awaits `connect` judges it
+            self.carrier.set_exception(error)
+        else:
+            self._begin(leftover)
+
+    def _begin(self, leftover: bytes) -> None:
+        """Let the connection be driven."""
+        ws = self._ws
+        transport, self._transport = self._transport, None
+        local, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        ws._local_address, ws._peer_address = _address(local), _address(peer)
+        carrier = AsyncioTransport(ws, ws._limits)
+        ws._attach(carrier)
+        ws._advance(Event.OPENED)
+        self.carrier.set_result(carrier)
+        carrier.take_over(transport, leftover)
+
+    def outcome_of(self, error: OSError) -> Exception:
+        """Say what becomes of the handshake when it is broken off: a refusal is still one without its end."""
+        try:
+            self._agreeing.throw(error)
+        except Exception as found:  # noqa: BLE001 - whoever awaits `connect` judges it
+            return found
+        return error
+
+    def cut_off(self) -> None:
+        """End the connection, if there is one, as it is."""
+        if not self.carrier.cancel() and not self.carrier.cancelled():
+            self.carrier.exception()  # whoever awaited it may have been cancelled before
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def _address(address: Any) -> Any:
+    return address[:2] if isinstance(address, tuple) else address

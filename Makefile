@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-compiled test-pure check format build autobahn autobahn-quick clean
+.PHONY: help demo test test-compiled test-pure check format build bench bench-quick autobahn autobahn-quick clean
 
 # What the compiled core is made of: an edit here makes the next command build it again.
 CORE_SOURCES := setup.py $(wildcard ws4py_ng/_core/*_py.py ws4py_ng/_core/*.pxd ws4py_ng/_core/*.pyx)
@@ -25,6 +25,7 @@ help:
 	@echo 'make check           ruff, mypy and the layers'
 	@echo 'make format          let ruff write the code as it wants it'
 	@echo 'make build           compile the core again'
+	@echo 'make bench           what a message costs, here and with others, half an hour; make bench-quick: minutes'
 	@echo 'make autobahn        the Autobahn Testsuite over every transport, hours; make autobahn-quick: minutes'
 	@echo 'make clean           remove what was made'
 
@@ -83,6 +84,22 @@ format: $(VENV)/tools
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The libraries that this project is compared with have an environment of their own.
+BENCH_VENV := .venv-bench
+
+$(BENCH_VENV)/installed: test/bench/requirements.txt pyproject.toml $(CORE_SOURCES) | $(BIN)/python
+	$(PYTHON) -m venv $(BENCH_VENV)
+	env -u WS4PY_NG_PURE $(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--requirement test/bench/requirements.txt --editable .
+	@touch $@
+
+# make bench BENCH_ARGS="--only echo-32-many,ng/asyncio,picows"
+bench: $(BENCH_VENV)/installed
+	@$(BENCH_VENV)/bin/python -m test.bench $(BENCH_ARGS)
+
+bench-quick: $(BENCH_VENV)/installed
+	@$(BENCH_VENV)/bin/python -m test.bench --quick $(BENCH_ARGS)
+
 autobahn: $(VENV)/tools $(VENV)/installed
 	@$(BIN)/python -m test.autobahn.run $(AUTOBAHN_ARGS)
 
@@ -90,6 +107,6 @@ autobahn-quick: $(VENV)/tools $(VENV)/installed
 	@$(BIN)/python -m test.autobahn.run --quick $(AUTOBAHN_ARGS)
 
 clean:
-	rm -rf $(VENV) .wstest .reports build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .wstest .reports build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -rf *.egg-info ws4py_ng/_core/*.so ws4py_ng/_core/*.pyd ws4py_ng/_core/*.c
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,131 @@
+"""Measure cases, round by round, and collect what was found."""
+
+from __future__ import annotations
+
+import ssl
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from .cases import CASES, Case
+from .process import Failed
+from .samples import PROBES, Effort, Probe, Sample
+from .table import Entry
+
+TROUBLE = (Failed, OSError, AssertionError, ValueError, ssl.SSLError, subprocess.CalledProcessError)
+
+
+@dataclass
+class Series:
+    """Hold what the rounds found for one program in one case."""
+
+    samples: list[Sample] = field(default_factory=list)
+    error: str | None = None
+
+    @property
+    def figures(self) -> list[float]:
+        """The figures of the rounds."""
+        return [sample.figure for sample in self.samples]
+
+    @property
+    def median(self) -> float:
+        """The median of the figures."""
+        return statistics.median(self.figures)
+
+    @property
+    def spread(self) -> float:
+        """How far the rounds lie apart, as a part of the median."""
+        return (max(self.figures) - min(self.figures)) / self.median if self.median else 0.0
+
+    @property
+    def rate(self) -> float | None:
+        """The median of what was done in a second, by the clock."""
+        rates = [sample.rate for sample in self.samples if sample.rate is not None]
+        return statistics.median(rates) if rates else None
+
+    @property
+    def size(self) -> float | None:
+        """The median of the bytes of an answer on the wire."""
+        sizes = [sample.size for sample in self.samples if sample.size is not None]
+        return statistics.median(sizes) if sizes else None
+
+
+Results = dict[str, dict[str, Series]]
+
+
+@contextmanager
+def certificate() -> Iterator[str]:
+    """Make a certificate for the runs with TLS."""
+    import trustme
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "server.pem")
+        authority = trustme.CA()
+        authority.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(path))
+        authority.cert_pem.write_to_path(str(path), append=True)
+        yield str(path)
+
+
+def say(line: str) -> None:
+    """Tell the user how far it is."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def measure(case: Case, entries: Iterable[Entry], effort: Effort, pem: str) -> dict[str, Series]:
+    """Measure some programs in one case: all are sampled in every round."""
+    found: dict[str, Series] = {}
+    probes: dict[str, Probe] = {}
+    try:
+        for entry in entries:
+            missing = entry.missing()
+            if missing:
+                found[entry.name] = Series(error=f"not installed: {', '.join(missing)}")
+                continue
+            found[entry.name] = Series()
+            probes[entry.name] = PROBES[case.kind](case, entry, effort, pem)
+            _attempt(probes, found, entry.name, "begin")
+        for name in list(probes):
+            _attempt(probes, found, name, "open")
+        for _ in range(effort.rounds):
+            for name in list(probes):
+                sample = _attempt(probes, found, name, "sample")
+                if sample is not None:
+                    found[name].samples.append(sample)
+    finally:
+        for probe in probes.values():
+            probe.close()
+    return found
+
+
+def _attempt(probes: dict[str, Probe], found: dict[str, Series], name: str, step: str) -> Sample | None:
+    """Take a step with a probe; one that fails is out of this case."""
+    try:
+        result: Sample | None = getattr(probes[name], step)()
+    except TROUBLE as error:
+        found[name].error = f"{type(error).__name__}: {error}"
+        found[name].samples.clear()
+        say(f"  {name} FAILED: {found[name].error}")
+        probes.pop(name).close()
+        return None
+    return result
+
+
+def run(chosen: dict[str, list[Entry]], effort: Effort) -> Results:
+    """Measure all that was chosen: for each case, some programs."""
+    results: Results = {}
+    needs_tls = any(CASES[name].tls for name in chosen)
+    with certificate() if needs_tls else _no_certificate() as pem:
+        for name, entries in chosen.items():
+            say(f"{name}: {len(entries)} programs, {effort.rounds} rounds")
+            results[name] = measure(CASES[name], entries, effort, pem)
+    return results
+
+
+@contextmanager
+def _no_certificate() -> Iterator[str]:
+    yield ""

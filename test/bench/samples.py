@@ -1,0 +1,333 @@
+"""How each kind of case is measured: a `Probe` for one program in one case.
+
+A probe is opened once and sampled in every round, so that rounds of different programs interleave.
+"""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from .answering import Answering
+from .cases import Case
+from .clients import CLIENTS
+from .load import Audience, Plan, connect, converse
+from .measure import pss_bytes, settle
+from .process import Failed, Running, imports
+from .servers import SERVERS
+from .setup import Setup
+from .table import Entry
+from .wire import Compressed, Repeated, client_frame, server_frame
+
+OFFER = "permessage-deflate; client_max_window_bits"
+# Payloads are text as well; that in UTF-8 has letters of two bytes among those of one.
+PAYLOAD = "Grüße aus der Nachbarschaft! ".encode()
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Say how much is done: ``cpu`` seconds for each sample, ``rounds``, ``connections`` of those who need many."""
+
+    rounds: int
+    cpu: float
+    connections: int
+    audience: int
+
+
+FULL = Effort(rounds=5, cpu=0.15, connections=500, audience=2000)
+QUICK = Effort(rounds=2, cpu=0.02, connections=100, audience=200)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Tell what one round found: the figure in the case's unit, and how many per second by the clock."""
+
+    figure: float
+    rate: float | None = None
+    size: float | None = None
+
+
+class Probe:
+    """Measure one program in one case; to be subclassed."""
+
+    def __init__(self, case: Case, entry: Entry, effort: Effort, certificate: str) -> None:
+        self.case, self.entry, self.effort, self.certificate = case, entry, effort, certificate
+        self.stack = ExitStack()
+
+    def begin(self) -> None:
+        """Start what is measured; without a wait, so that many start at once."""
+
+    def open(self) -> None:
+        """Get ready for samples."""
+
+    def sample(self) -> Sample:
+        """Measure."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End what was started."""
+        self.stack.close()
+
+    def start(self, table: str, setup: Setup) -> Running:
+        """Start a program that ends with the probe."""
+        return self.stack.enter_context(Running(table, self.entry, setup))
+
+
+class _Counted(Probe):
+    """Do something as often as takes a reasonable time."""
+
+    process: Running
+    count = 1
+
+    def work(self, count: int) -> float:
+        """Do it ``count`` times; return the seconds it took."""
+        raise NotImplementedError
+
+    def calibrate(self) -> None:
+        """Find out how often; it warms up what it measures as well."""
+        count = max(self.case.window * 2, 10)
+        while True:
+            cpu, took = self._timed(count)
+            if cpu > self.effort.cpu / 10 or took > self.effort.cpu:
+                break
+            count *= 4
+        self.count = max(int(count * min(self.effort.cpu / max(cpu, 1e-6), 4 * self.effort.cpu / took)), 2)
+
+    def _timed(self, count: int) -> tuple[float, float]:
+        before = self.process.cpu()
+        took = self.work(count)
+        return (self.process.cpu() - before) / 1e9, took
+
+    def sample(self) -> Sample:
+        """Measure."""
+        cpu, took = self._timed(self.count)
+        return Sample(cpu * 1e9 / self.count, self.count / took)
+
+
+class EchoProbe(_Counted):
+    """Send messages to a server that sends them back."""
+
+    plan: Plan
+    offer = ""
+
+    def begin(self) -> None:
+        """Start the server."""
+        certificate = self.certificate if self.case.tls else None
+        self.process = self.start("servers", Setup(certificate=certificate, deflate=self.case.kind == "deflate"))
+
+    def open(self) -> None:
+        """Connect, and find out how many messages a sample has."""
+        self.process.wait_for_port()
+        self.sock, self.agreed = connect(self.process.setup, self.offer)
+        self.stack.callback(self.sock.close)
+        self.plan = self.make_plan()
+        self.calibrate()
+
+    def make_plan(self) -> Plan:
+        """Say what is sent, and what has to come."""
+        payload = (PAYLOAD * (self.case.size // len(PAYLOAD) + 1))[: self.case.size].decode(errors="ignore").encode()
+        payload += b"." * (self.case.size - len(payload))
+        frame = client_frame(self.case.opcode, payload)
+        is_raw = self.entry.name.startswith("raw/")
+        return Repeated(frame, frame if is_raw else server_frame(self.case.opcode, payload))
+
+    def work(self, count: int) -> float:
+        """Exchange messages."""
+        return converse(self.sock, self.plan, count, self.case.window)
+
+
+class DeflateProbe(EchoProbe):
+    """Send compressed messages."""
+
+    offer = OFFER
+
+    def make_plan(self) -> Compressed:
+        """Compress as was agreed."""
+        return compressed(self.agreed)
+
+    def sample(self) -> Sample:
+        """Measure the size on the wire as well."""
+        assert isinstance(self.plan, Compressed)
+        plan = self.plan
+        bytes_before, texts_before = plan.bytes_received, plan.texts_received
+        found = super().sample()
+        return replace(found, size=(plan.bytes_received - bytes_before) / (plan.texts_received - texts_before))
+
+
+def compressed(agreed: str) -> Compressed:
+    """Make a plan after what a server has agreed to."""
+    if "permessage-deflate" not in agreed:
+        raise Failed(f"the server does not compress: it agreed to {agreed!r}")
+    bits = 15
+    for part in agreed.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == "client_max_window_bits":
+            bits = int(value.strip('"'))
+    return Compressed(bits, "client_no_context_takeover" not in agreed, "server_no_context_takeover" not in agreed)
+
+
+class MemoryProbe(Probe):
+    """Open connections, and look how much the server has grown."""
+
+    MESSAGES = 8
+
+    def sample(self) -> Sample:
+        """Measure, with a new server."""
+        deflates = "deflate" in self.entry.features
+        with Running("servers", self.entry, Setup(deflate=deflates)) as process, ExitStack() as stack:
+            process.wait_for_port()
+            # The first connections pay for what all share.
+            self._connect(process, max(self.effort.connections // 10, 10), stack, deflates)
+            before = pss_bytes(process.pid)
+            self._connect(process, self.effort.connections, stack, deflates)
+            return Sample((pss_bytes(process.pid) - before) / self.effort.connections)
+
+    def _connect(self, process: Running, count: int, stack: ExitStack, deflates: bool) -> None:
+        for _ in range(count):
+            sock, agreed = connect(process.setup, OFFER if deflates else "")
+            stack.callback(sock.close)
+            if self.case.used:
+                converse(sock, compressed(agreed), self.MESSAGES, 2)
+        settle(process.pid)
+
+
+class HandshakeProbe(_Counted):
+    """Connect, and shake hands."""
+
+    def begin(self) -> None:
+        """Start the server."""
+        self.process = self.start("servers", Setup())
+
+    def open(self) -> None:
+        """Warm up."""
+        self.process.wait_for_port()
+        self.count = self.effort.connections
+        self.work(self.count)
+
+    def work(self, count: int) -> float:
+        """Make connections, and leave them after that."""
+        settle(self.process.pid)
+        made: list[socket.socket] = []
+        begun = time.perf_counter()
+        try:
+            made.extend(connect(self.process.setup)[0] for _ in range(count))
+            return time.perf_counter() - begun
+        finally:
+            self._leaving = made
+
+    def _timed(self, count: int) -> tuple[float, float]:
+        settle(self.process.pid)
+        try:
+            return super()._timed(count)
+        finally:
+            for sock in self._leaving:
+                sock.close()
+            settle(self.process.pid)
+
+
+class BroadcastProbe(_Counted):
+    """Send one message to all."""
+
+    def begin(self) -> None:
+        """Start the server."""
+        self.process = self.start("servers", Setup(broadcast=True))
+
+    def open(self) -> None:
+        """Connect everybody."""
+        self.process.wait_for_port()
+        self.audience = Audience(self.process.setup, self.effort.audience)
+        self.stack.callback(self.audience.close)
+        payload = b"0123456789" * (self.case.size // 10)
+        self._frames = client_frame(0x1, payload, key=bytes(4)), server_frame(0x1, payload)
+        self.work(1)
+        self.count = 3 if self.effort is QUICK else 10
+
+    def work(self, count: int) -> float:
+        """Broadcast."""
+        begun = time.perf_counter()
+        for _ in range(count):
+            self.audience.hear(*self._frames)
+        settle(self.process.pid)
+        return time.perf_counter() - begun
+
+    def sample(self) -> Sample:
+        """Measure for each receiver."""
+        found = super().sample()
+        return Sample(found.figure / self.effort.audience, (found.rate or 0) * self.effort.audience)
+
+
+class ClientProbe(_Counted):
+    """Let a client talk to the server of the load generator."""
+
+    def begin(self) -> None:
+        """Listen, and start the client."""
+        self.server = Answering()
+        self.process = self.start("clients", Setup(port=self.server.port))
+
+    def open(self) -> None:
+        """Wait for the client."""
+        try:
+            self.server.accept()
+        except TimeoutError:
+            raise Failed(f"{self.entry.name} did not connect: {self.process.complaint()}") from None
+        self.stack.callback(self.server.close)
+        self._expect("ready")
+        self.calibrate()
+
+    def work(self, count: int) -> float:
+        """Give an order, and answer."""
+        self.process.write(f"{count} {self.case.window} {self.case.size}")
+        took = self.server.serve(count, self.case.size)
+        self._expect("done")
+        return took
+
+    def _expect(self, word: str) -> None:
+        line = self.process.read()
+        if line != word:
+            raise Failed(f"{self.entry.name} said {line!r}, expected {word!r}")
+
+
+class ImportProbe(Probe):
+    """Import a module in a new process."""
+
+    def sample(self) -> Sample:
+        """Import it."""
+        cpu, _ = imports(self.entry.where)
+        return Sample(cpu)
+
+
+PROBES: dict[str, type[Probe]] = {
+    "echo": EchoProbe,
+    "deflate": DeflateProbe,
+    "memory": MemoryProbe,
+    "handshake": HandshakeProbe,
+    "broadcast": BroadcastProbe,
+    "client": ClientProbe,
+    "import": ImportProbe,
+}
+MODULES = {
+    "ng": Entry("ng", "ws4py_ng"),
+    "ng/websocket": Entry("ng/websocket", "ws4py_ng.websocket"),
+    "websockets": Entry("websockets", "websockets", "websockets", ("websockets",)),
+    "websocket-client": Entry("websocket-client", "websocket", "websocket-client", ("websocket",)),
+    "aiohttp": Entry("aiohttp", "aiohttp", "aiohttp", ("aiohttp",)),
+    "picows": Entry("picows", "picows", "picows", ("picows",)),
+}
+
+
+def entries_of(case: Case) -> dict[str, Entry]:
+    """Return the programs that take part in a case."""
+    if case.kind == "import":
+        return MODULES
+    if case.kind == "client":
+        return CLIENTS
+    needed = set(case.needs.split())
+    return {name: entry for name, entry in SERVERS.items() if needed <= entry.features}
+
+
+def all_names() -> set[str]:
+    """Return the names of all programs."""
+    return set(itertools.chain(SERVERS, CLIENTS, MODULES))

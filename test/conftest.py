@@ -19,9 +19,6 @@ import ws4py_ng
 collect_ignore = [
     "client/test_eventletclient.py",
     "client/test_geventclient.py",
-    "server/test_aiohttp.py",
-    "server/test_asgi_examples.py",
-    "server/test_asgi_hosts.py",
     "server/test_cherrypyserver.py",
     "server/test_eventletserver.py",
     "server/test_geventserver.py",

@@ -53,9 +53,9 @@ class Host:
         return self.name
 
 
-def _uvicorn(name: str, *options: str, needs: tuple[str, ...] = ()) -> Host:
+def _uvicorn(name: str, *options: str, needs: tuple[str, ...] = (), ends: int = 1012) -> Host:
     command = (*PYTHON, "uvicorn", "--port", "{port}", *options, "{app}")
-    return Host(name, command, "Uvicorn running", ("uvicorn", *needs))
+    return Host(name, command, "Uvicorn running", ("uvicorn", *needs), ends=ends)
 
 
 _HYPERCORN = (*PYTHON, "hypercorn", "--bind", "127.0.0.1:{port}", "--graceful-timeout", "1")
@@ -64,8 +64,13 @@ OURS = ("--ws", "ws4py_ng.server.uvicorn:WSProtocol")
 HOSTS = (
     _uvicorn("uvicorn-sansio", "--ws", "websockets-sansio"),
     _uvicorn("uvicorn-wsproto", "--ws", "wsproto", needs=("wsproto",)),
-    _uvicorn("uvicorn-ours-h11-asyncio", *OURS, "--http", "h11", "--loop", "asyncio"),
-    _uvicorn("uvicorn-ours-httptools-uvloop", *OURS, "--http", "httptools", "--loop", "uvloop", needs=("uvloop",)),
+    _uvicorn("uvicorn-ours-h11-asyncio", *OURS, "--http", "h11", "--loop", "asyncio", ends=1001),
+    _uvicorn(
+        "uvicorn-ours-httptools-uvloop",
+        *(*OURS, "--http", "httptools", "--loop", "uvloop"),
+        needs=("uvloop", "httptools"),
+        ends=1001,
+    ),
     Host("hypercorn", (*_HYPERCORN, "{app}"), "Running on", ("hypercorn",), from_peer=False, ends=1001),
     Host(
         "hypercorn-trio",

@@ -42,7 +42,9 @@ everyone: list[Echo] = []
 
 
 @asynccontextmanager
-async def site(handler: Any, *middlewares: Any, **options: Any) -> AsyncIterator[tuple[int, web.AppRunner]]:
+async def site(
+    handler: Any, *middlewares: Any, prepare: Any = None, shutdown_timeout: float = 5
+) -> AsyncIterator[tuple[int, web.AppRunner]]:
     """Serve a handler at /chat beside a page; yield the port."""
 
     async def page(request: web.Request) -> web.Response:
@@ -56,7 +58,9 @@ async def site(handler: Any, *middlewares: Any, **options: Any) -> AsyncIterator
         response.headers["X-Signal"] = "1"
 
     app.on_response_prepare.append(prepared)
-    runner = web.AppRunner(app, shutdown_timeout=5, **options)
+    if prepare is not None:
+        app.on_response_prepare.append(prepare)
+    runner = web.AppRunner(app, shutdown_timeout=shutdown_timeout)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     everyone.clear()
@@ -215,6 +219,55 @@ async def test_a_handler_that_is_cancelled_ends_the_connection() -> None:
         while not codes:
             await asyncio.sleep(0)
     assert 1 == len(codes)
+
+
+@run
+async def test_a_hook_that_never_ends_is_cancelled_when_patience_ends() -> None:
+    class Stuck(WebSocket):
+        async def received_message(self, message: Any) -> None:
+            reached.set()
+            await asyncio.Event().wait()
+
+        def closed(self, code: int, reason: Any = None) -> None:
+            codes.append(code)
+
+    reached, codes = asyncio.Event(), []
+    async with site(websocket_handler(Stuck), shutdown_timeout=0.4) as (port, runner):
+        ws = await connect(url(port), proxy=None)
+        await ws.send("x")
+        await reached.wait()
+        await runner.cleanup()
+        with pytest.raises(ConnectionClosed) as caught:
+            await ws.recv()
+        assert caught.value.rcvd is not None
+        assert 1001 == caught.value.rcvd.code
+        while not codes:
+            await asyncio.sleep(0)
+
+
+@run
+async def test_who_comes_while_the_server_stops_is_told_so_too() -> None:
+    preparing, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: web.Request, response: web.StreamResponse) -> None:
+        preparing.set()
+        await go_on.wait()
+
+    async with site(websocket_handler(Echo), prepare=slow) as (port, runner):
+        connecting = asyncio.ensure_future(connect(url(port), proxy=None).__aenter__())
+        await preparing.wait()
+        ending = asyncio.ensure_future(runner.cleanup())
+        while runner.sites:
+            await asyncio.sleep(0)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        go_on.set()
+        ws = await connecting
+        with pytest.raises(ConnectionClosed) as caught:
+            await ws.recv()
+        assert caught.value.rcvd is not None
+        assert 1001 == caught.value.rcvd.code
+        await ending
 
 
 def test_the_example_runs() -> None:

@@ -63,4 +63,4 @@ def test_our_frames_in_uvicorn() -> None:
             with pytest.raises(ConnectionClosed) as caught:
                 ws.recv()
             assert caught.value.rcvd is not None
-            assert 1012 == caught.value.rcvd.code
+            assert 1001 == caught.value.rcvd.code

@@ -112,14 +112,31 @@ def test_a_peer_that_is_lost_is_a_disconnect(running: Running) -> None:
     running.wait_line("^disconnected 1006")
 
 
+def test_an_application_that_leaves_much_untaken_is_left_by_the_peer(running: Running) -> None:
+    with Peer(socket.create_connection(("127.0.0.1", running.port))) as peer:
+        peer.send(request(port=running.port))
+        peer.take_head()
+        peer.send(frame(1, b"leave") + frame(1, b"never taken") * 500)
+        assert (8, b"\x03\xe8") == peer.take_frame()
+        peer.send(close_frame(1000))
+        assert b"" == peer.sock.recv(1)
+
+
+def test_a_refusal_can_be_read_by_a_peer_that_goes_on_sending(running: Running) -> None:
+    with Peer(socket.create_connection(("127.0.0.1", running.port))) as peer:
+        peer.send(request(port=running.port, line="GET /refused HTTP/1.1"))
+        peer.send(frame(2, bytes(40_000)))
+        assert b" 403 " in peer.take_head().split(b"\r\n")[0]
+
+
 # The last one, as it ends the server.
-def test_a_restart_is_1012(running: Running) -> None:
+def test_its_end_is_1001(running: Running) -> None:
     with opened(running) as ws:
         ws.send("x")
         assert "x" == ws.recv(timeout=30)
         running.process.send_signal(signal.SIGTERM)
-        assert (1012, "") == ending(ws)
-    running.wait_line("^disconnected 1012")
+        assert (1001, "Server is shutting down") == ending(ws)
+    running.wait_line("^disconnected 1001")
 
 
 # Without uvicorn: what a loop of theirs cannot be made to do
@@ -154,12 +171,32 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.is_closed = self.is_paused = False
+        self.protocol: Any = None
 
     def write(self, data: Any) -> None:
         self.written += data
 
     def close(self) -> None:
-        self.is_closed = True
+        if not self.is_closed:
+            self.is_closed = True
+            asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
+
+    abort = close
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.close()
+
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def resume_reading(self) -> None:
+        self.is_paused = False
 
     def is_closing(self) -> bool:
         return self.is_closed
@@ -173,6 +210,7 @@ def begun(app: Any) -> tuple[WSProtocol, Wire, State]:
     config.loaded_app = app
     protocol = WSProtocol(config=config, server_state=state, app_state={})
     protocol.connection_made(wire)
+    wire.protocol = protocol
     assert {protocol} == state.connections
     protocol.data_received(request())
     return protocol, wire, state
@@ -187,11 +225,10 @@ def test_a_peer_that_leaves_before_the_accept_is_told_to_the_application() -> No
         await send({"type": "websocket.accept"})
 
     async def main() -> None:
-        protocol, wire, state = begun(app)
+        _, wire, state = begun(app)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         wire.close()
-        protocol.connection_lost(None)
         await asyncio.gather(*state.tasks)
         assert ["websocket.connect", "websocket.disconnect"] == [event["type"] for event in seen]
         assert (b"", set()) == (wire.written, state.connections)

@@ -53,6 +53,8 @@ ROWS = (
     "test.transports.rows_asyncio",
     "test.transports.rows_trio",
     "test.transports.rows_tornado",
+    "test.transports.rows_aiohttp",
+    "test.transports.rows_asgi",
 )
 CASES = (
     "test.transports.cases_messages",

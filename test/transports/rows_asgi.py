@@ -59,19 +59,20 @@ class _Server:
 
 
 READS = "uvicorn reads the request before it asks us, and drops what comes in one segment with it"
-RESTARTS = "uvicorn's end is a restart: each connection gets 1012 at once, and uvicorn waits for all"
 OURS = {
     "a_request_that_does_not_come_is_408": "uvicorn reads the request; it does not answer half of one",
     "bytes_behind_the_handshake_are_not_lost": READS,
     "a_bad_request_is_400": "without Connection: Upgrade it is a plain request for uvicorn, and gets our 426",
-    "drain_closes_all_with_1001": RESTARTS,
-    "drain_does_not_wait_for_ever": RESTARTS,
 }
 FRAMES = "ASGI leaves frames to the host: pings, pongs, fragments and what breaks a rule"
 ENDS = "the host closes by itself: at once at a Close, before the application has seen what came before it"
 HEADS = "uvicorn and the websockets library read and judge the request"
 EVENTS = {
     **OURS,
+    **dict.fromkeys(
+        ("drain_closes_all_with_1001", "drain_does_not_wait_for_ever"),
+        "uvicorn closes by itself, with 1012, and then the connection at once",
+    ),
     **dict.fromkeys(
         (
             *(

@@ -107,12 +107,20 @@ class _Upgrade(web.StreamResponse):
 
 
 class _Watch:
-    """Stand in aiohttp's list of connections for one that it does not know any more."""
+    """Stand in aiohttp's list of connections for one that it does not know any more, until it is closed."""
 
-    def __init__(self, ws: WebSocket, carrier: AsyncioTransport) -> None:
+    # What aiohttp would wait for before it forgets us.
+    _task_handler = None
+
+    def __init__(self, ws: WebSocket, carrier: AsyncioTransport, server: Any, transport: asyncio.Transport) -> None:
         self._ws = ws
         self._carrier = carrier
-        self._task_handler = None
+        self._server = server
+        carrier.on_gone = self._gone
+        server.connection_made(self, transport)
+
+    def _gone(self) -> None:
+        self._server.connection_lost(self)
 
     def close(self) -> None:
         """Be told that the server stops."""
@@ -120,12 +128,17 @@ class _Watch:
 
     async def shutdown(self, timeout: float | None = None) -> None:
         """Be told that the server's patience begins to end."""
+        carrier = self._carrier
         try:
             # A moment before aiohttp's own patience ends: it does not expect its handler to end just then.
             async with asyncio.timeout(None if timeout is None else max(timeout - MOMENT, timeout / 2)):
-                await self._carrier.wait_ended()
+                await carrier.wait_ended()
+                await carrier.wait_gone()
         except TimeoutError:
-            self._carrier.cut_off()
+            carrier.cut_off()
+            carrier.cancel()
+            # The loop may be closed behind us, and with it nothing else.
+            await carrier.wait_gone()
 
 
 async def _serve(ws: WebSocket, request: web.Request, limits: Limits) -> None:
@@ -135,23 +148,23 @@ async def _serve(ws: WebSocket, request: web.Request, limits: Limits) -> None:
     if transport is None:  # the peer has left while the response was prepared
         ws.terminate()
         return
-    server = http._manager
     carrier = AsyncioTransport(ws, limits)
     ws._attach(carrier)
     leftover, http._message_tail = http._message_tail, b""
     if transport.is_reading() is False:
         transport.resume_reading()  # aiohttp pauses when much comes behind the request
-    watch = _Watch(ws, carrier)
-    server.connection_made(watch, transport)
+    watch = _Watch(ws, carrier, http._manager, transport)
     try:
         carrier.take_over(transport, leftover)
+        if http._close:  # the server has begun to stop while the response was prepared
+            watch.close()
         await carrier.wait_ended()
     except asyncio.CancelledError:
         ws.close(GOING_AWAY, DRAIN_REASON)
         carrier.cut_off()
+        carrier.cancel()
         raise
     finally:
-        server.connection_lost(watch)
         # For aiohttp the connection ends here. It must not close what the peer still reads from.
         http.transport = None
         http.connection_lost(None)

@@ -13,27 +13,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
-from ..codes import INTERNAL_ERROR, NORMAL_CLOSURE, SERVICE_RESTART
+from ..codes import GOING_AWAY, INTERNAL_ERROR, NORMAL_CLOSURE
 from ..exc import ConnectionClosed, HandshakeError
 from ..extensions import PerMessageDeflateFactory
 from ..handshake import Accepted, Headers, Request, Response, ServerPolicy, negotiate, receive_request, refuse
 from ..limits import DEFAULT_LIMITS, Limits
-from ..messaging import BinaryMessage, TextMessage
 from ..transports.aio import AsyncioTransport
+from ..transports.parting import Parting
 from ..websocket import WebSocket
 from .acceptor import plain
-from .asgi import DENIAL, EXTENSION, Scope
+from .asgi import DENIAL, DRAIN_REASON, EXTENSION, Scope
+from .asgievents import Bridge, Events, HostEvent
 
 __all__ = ["WSProtocol"]
-
-HostEvent = dict[str, Any]
 
 logger = logging.getLogger("uvicorn.error")
 
@@ -60,14 +57,16 @@ class WSProtocol(asyncio.Protocol):
         self._request: Request | None = None
         self._scope: Scope = {}
         self._early = bytearray()
-        self._events: deque[HostEvent] = deque([{"type": "websocket.connect"}])
-        self._waiter: asyncio.Future[None] | None = None
+        self._events = Events(config.ws_max_queue, self._limits.max_message_size)
         self._denial: HostEvent | None = None
         self._accepted: Accepted | None = None
         self._direct = False
         self._ws: WebSocket | None = None
         self._answered = False
         self._adopted = False
+        self._stopping = False
+        self._carrier: AsyncioTransport | Parting | None = None
+        self._closed = asyncio.Event()
 
     # What uvicorn and its loop call
 
@@ -88,7 +87,7 @@ class WSProtocol(asyncio.Protocol):
             self._keep(leftover)
             self._begin(self._request)
         except HandshakeError as error:
-            self._answer(refuse(error))
+            self._refuse_soon(error)
 
     def eof_received(self) -> bool:
         """Let the loop close."""
@@ -96,17 +95,16 @@ class WSProtocol(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell the application, if it has not accepted; behind that the session does."""
-        self._leave()
-        self._put({"type": "websocket.disconnect", "code": 1006, "reason": ""})
+        self._gone()
+        self._events.disconnect()
 
     def shutdown(self) -> None:
         """Close: uvicorn restarts or ends."""
+        self._stopping = True
         if self._ws is not None:
-            self._ws.close(SERVICE_RESTART)
-            return
-        if not self._answered:
-            self._answer(refuse(HandshakeError("Server is shutting down", 503)))
-        self._put({"type": "websocket.disconnect", "code": SERVICE_RESTART, "reason": ""})
+            self._ws.close(GOING_AWAY, DRAIN_REASON)
+        elif not self._answered:
+            self._refuse(HandshakeError(DRAIN_REASON, 503))
 
     # The opening handshake
 
@@ -119,7 +117,7 @@ class WSProtocol(asyncio.Protocol):
         try:
             self._negotiate(None)
         except HandshakeError as error:
-            self._answer(refuse(error))
+            self._refuse_soon(error)
             return
         self._scope = self._scope_of(request)
         # uvicorn makes us the protocol when this has returned, which must not be behind our successor.
@@ -160,22 +158,34 @@ class WSProtocol(asyncio.Protocol):
             "extensions": {DENIAL: {}, EXTENSION: self},
         }
 
+    def _refuse_soon(self, error: HandshakeError) -> None:
+        # uvicorn makes us the protocol when `data_received` has returned, which must not be behind our successor.
+        self._loop.call_soon(self._refuse, error)
+
+    def _refuse(self, error: HandshakeError) -> None:
+        if not self._answered and not self._transport.is_closing():
+            self._answer(refuse(error))
+
     def _answer(self, response: Response) -> None:
-        self._answered = True
         self._transport.write(plain(response).to_bytes())
-        self._transport.close()
+        self._answered = True
         self._log(str(response.status))
+        # What the peer has sent meanwhile must not become a RST, which could take our answer away.
+        self._carrier = Parting(self._transport, heard_out=False, patience=None, on_gone=self._parted)
+
+    def _parted(self) -> None:
+        self.connection_lost(None)
 
     def _accept(self, event: HostEvent) -> None:
-        self._accepted = self._negotiate(event.get("subprotocol"))
-        headers = Headers(self._accepted.response.headers)
+        accepted = self._negotiate(event.get("subprotocol"))
+        headers = Headers(accepted.response.headers)
         for name, value in [*self._server.default_headers, *event.get("headers", ())]:
             headers.add(name.decode("latin-1"), value.decode("latin-1"))
-        self._answered = True
         self._transport.write(Response(101, headers).to_bytes())
+        self._accepted, self._answered = accepted, True
         self._log("[accepted]")
         if not self._direct:
-            self._adopt(_Bridge(self))
+            self._adopt(Bridge(self._events))
 
     def _adopt(self, ws: WebSocket) -> AsyncioTransport:
         """Let a WebSocket have the connection."""
@@ -183,17 +193,24 @@ class WSProtocol(asyncio.Protocol):
         self._adopted = True
         self._ws = ws
         ws._configure(self._limits, self._accepted.extensions)
-        carrier = AsyncioTransport(ws, self._limits)
-        carrier.on_end = self._leave
+        carrier = self._carrier = AsyncioTransport(ws, self._limits)
+        carrier.on_end, carrier.on_gone = self._ended, self._gone
         ws._attach(carrier)
         early, self._early = bytes(self._early), bytearray()
         self._transport.resume_reading()
         carrier.take_over(self._transport, early)
+        if self._stopping:
+            ws.close(GOING_AWAY, DRAIN_REASON)
         return carrier
 
-    def _leave(self) -> None:
-        self._server.connections.discard(self)
+    def _ended(self) -> None:
         self._ws = None
+
+    def _gone(self) -> None:
+        # uvicorn waits for those who are in this set; what is closed only by the end of its loop is lost.
+        self._server.connections.discard(self)
+        self._carrier = None
+        self._closed.set()
 
     def _log(self, outcome: str) -> None:
         client = _address(self._transport.get_extra_info("peername"))
@@ -220,9 +237,21 @@ class WSProtocol(asyncio.Protocol):
     # Any other application
 
     async def _run(self) -> None:
+        """Be the task that uvicorn waits for, and cancels when its patience ends."""
+        try:
+            await self._run_application()
+            await self._closed.wait()
+        except asyncio.CancelledError:
+            if self._carrier is not None:
+                self._carrier.cut_off()
+            if isinstance(self._carrier, AsyncioTransport):
+                self._carrier.cancel()
+            raise
+
+    async def _run_application(self) -> None:
         code = INTERNAL_ERROR
         try:
-            await self._config.loaded_app(self._scope, self._receive, self._send)
+            await self._config.loaded_app(self._scope, self._events.receive, self._send)
             code = NORMAL_CLOSURE
         except _Left:
             pass
@@ -230,46 +259,26 @@ class WSProtocol(asyncio.Protocol):
             logger.exception("Exception in ASGI application\n")
         finally:
             self._scope = {}  # which refers to us
+            self._events.leave()
             if self._ws is not None:
                 self._ws.close(code)
-            elif not self._answered and not self._transport.is_closing():
-                self._answer(refuse(HandshakeError("Internal Server Error", 500)))
+            elif not self._answered:
+                self._refuse(HandshakeError("Internal Server Error", 500))
             elif self._accepted is not None and not self._adopted:
                 self._transport.close()
-
-    def _put(self, event: HostEvent) -> None:
-        self._events.append(event)
-        self._wake()
-
-    def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
-    async def _wait(self) -> None:
-        self._waiter = self._loop.create_future()
-        await self._waiter
-
-    async def _receive(self) -> HostEvent:
-        while not self._events:
-            await self._wait()
-        event = self._events.popleft()
-        if isinstance(self._ws, _Bridge):
-            self._ws.taken()
-        return event
 
     async def _send(self, event: HostEvent) -> None:
         kind = event["type"]
         if not self._answered:
             self._decide(kind, event)
-        elif isinstance(self._ws, _Bridge) and kind in ("websocket.send", "websocket.close"):
+        elif isinstance(self._ws, Bridge) and kind in ("websocket.send", "websocket.close"):
             with suppress(ConnectionClosed):
                 sent = self._ws.pass_on(kind, event)
                 if sent is not None:
                     await sent
                 return
             raise _Left("The WebSocket is closed")
-        elif self._accepted is not None:
+        elif self._accepted is not None or self._stopping:
             raise _Left("The WebSocket is closed")
         else:
             raise RuntimeError(f"ASGI event {kind!r} behind the answer")
@@ -287,55 +296,13 @@ class WSProtocol(asyncio.Protocol):
         elif kind == f"{DENIAL}.body" and self._denial is not None:
             self._denial["body"] += event.get("body", b"")
             if not event.get("more_body", False):
-                pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._denial["headers"]]
-                self._answer(Response(self._denial["status"], Headers(pairs), body=self._denial["body"]))
+                headers = Headers()
+                for name, value in self._denial.get("headers", ()):
+                    headers.add(name.decode("latin-1"), value.decode("latin-1"))
+                self._answer(Response(self._denial["status"], headers, body=self._denial["body"]))
         else:
             expected = f"'websocket.accept', 'websocket.close' or '{DENIAL}.start'"
             raise RuntimeError(f"ASGI event {kind!r}, expected {expected}")
-
-
-class _Bridge(WebSocket):
-    """Make events of what comes; no more of them wait than uvicorn's ``--ws-max-queue``."""
-
-    def __init__(self, host: WSProtocol) -> None:
-        super().__init__()
-        self._host: WSProtocol | None = host
-        self._most = host._config.ws_max_queue
-        self._waiting = 0
-        self._room: asyncio.Future[None] | None = None
-
-    def received_message(self, message: TextMessage | BinaryMessage) -> Awaitable[object] | None:
-        """Hand a message to the application, or wait until it has taken one."""
-        assert self._host is not None
-        key, value = ("text", message.text) if isinstance(message, TextMessage) else ("bytes", message.data)
-        self._host._put({"type": "websocket.receive", key: value})
-        self._waiting += len(message.data)
-        if len(self._host._events) < self._most and self._waiting <= self._limits.max_message_size:
-            return None
-        self._room = asyncio.get_running_loop().create_future()
-        return self._room
-
-    def taken(self) -> None:
-        """Go on reading, once the application has taken all that there was."""
-        if self._host is not None and not self._host._events:
-            self._waiting = 0
-            room, self._room = self._room, None
-            if room is not None and not room.done():
-                room.set_result(None)
-
-    def pass_on(self, kind: str, event: HostEvent) -> Any:
-        """Send what the application sends."""
-        if kind == "websocket.close":
-            return self.close(event.get("code") or NORMAL_CLOSURE, event.get("reason") or "")
-        data = event.get("bytes")
-        return self.send(event["text"]) if data is None else self.send(data, True)
-
-    def closed(self, code: int, reason: bytes | str | None = None) -> None:
-        """Tell the application."""
-        host, self._host = self._host, None
-        if host is not None:
-            text = reason.decode("utf-8") if isinstance(reason, bytes) else reason or ""
-            host._put({"type": "websocket.disconnect", "code": code, "reason": text})
 
 
 def _limits_of(config: Any) -> Limits:

@@ -50,6 +50,15 @@ def test_the_echo_client_talks_to_the_echo_server() -> None:
         assert (0, []) == (server.status(), server.errors())
 
 
+def test_a_replay_finds_what_depends_on_how_bytes_arrive() -> None:
+    done = run(example("split_reads"))
+    assert (1, "") == (done.returncode, done.stderr.decode())
+    lines = done.stdout.decode().splitlines()
+    assert "as it was recorded: <Replay of 4 calls, 47 bytes sent, 1 runs, same>" == lines[0]
+    assert "What was sent differs from the recording at byte 1, in frame 0 (text, 31 bytes)" in lines[2]
+    assert "cut at 12" == lines[-1]
+
+
 def test_the_chat_server_tells_everybody() -> None:
     with Program(example("chat_server", "0")) as server:
         url = url_from(server)

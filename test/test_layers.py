@@ -38,6 +38,7 @@ SIDEWAYS: dict[tuple[str, str], str] = {
     ("messaging", "framing"): "ws4py's messages build themselves as frames",
     ("handshake", "extensions"): "extensions are negotiated in the handshake's headers",
     ("handshake", "uri"): "a request names a host and a resource",
+    ("capture", "transports"): "a replay is one more provider of bytes, by way of the one in memory",
     ("async_websocket", "websocket"): "ws4py's asyncio class is a WebSocket",
     ("client", "websocket"): "ws4py's client is a WebSocket",
     ("server", "websocket"): "a server makes WebSockets",

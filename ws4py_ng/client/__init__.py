@@ -12,6 +12,8 @@ from threading import get_ident
 from time import monotonic
 from typing import Any
 
+from ..capture.tap import NO_TAP
+from ..capture.taps import tap_channel
 from ..states import Event
 from ..transports.blocking import BlockingTransport, check_hooks
 from ..transports.channels import open_channel
@@ -27,12 +29,15 @@ class WebSocketBaseClient(ClientBase):
     of ours of the same name; those in ``exclude_headers`` are not sent. TLS verifies the
     server: by ``ssl_context``, or by ``ssl_options`` in ws4py's terms (``certfile``,
     ``keyfile``, ``ca_certs``, ``cert_reqs``). ``deflate`` offers permessage-deflate, True
-    with its defaults. The socket is made here and connected by `connect`.
+    with its defaults. ``capture`` records the connection (`ws4py_ng.capture.Capture`). The
+    socket is made here and connected by `connect`.
 
     Raises ValueError for a URL, header or option that cannot be used.
     """
 
     _cut_off = False
+    _tap = NO_TAP
+    _carrier = "threads"  # as a capture names it
 
     def _prepare(self) -> None:
         self._addresses = self._resolve()
@@ -55,12 +60,16 @@ class WebSocketBaseClient(ClientBase):
             self._connect_socket(deadline)
             leftover = self._agree(request, deadline)
         except TimeoutError as error:
+            self._tap.failed(error)
             self._give_up()
+            self._tap.close()
             if deadline is None:
                 raise
             raise self._too_late() from error
-        except BaseException:
+        except BaseException as error:
+            self._tap.failed(error)
             self._give_up()
+            self._tap.close()
             raise
         if leftover:
             self._stream._reader.feed(leftover)
@@ -68,6 +77,7 @@ class WebSocketBaseClient(ClientBase):
         # Whoever sends before the session begins does not wait longer than that, either.
         transport.channel.set_timeouts(None, self._limits.write_timeout)
         self._attach(transport)
+        tap_channel(getattr(self._transport, "channel", None), self._tap)
         self._advance(Event.OPENED)
         self._connector = 0
         if self._cut_off:
@@ -158,6 +168,9 @@ class WebSocketBaseClient(ClientBase):
     def _agree(self, request: bytes, deadline: float | None) -> bytes:
         """Shake hands; return the bytes behind the answer."""
         self._set_timeout(deadline)
+        if self._recorder is not None:
+            self._tap = self._open_tap(self._carrier, self.sock.getsockname(), self.sock.getpeername())
+        self._tap.sent(request)
         self.sock.sendall(request)
         agreeing = self._agreeing()
         try:
@@ -166,6 +179,7 @@ class WebSocketBaseClient(ClientBase):
                 try:
                     self._set_timeout(deadline)
                     data = self.sock.recv(4096)
+                    self._tap.received(data)
                 except OSError as error:
                     agreeing.throw(error)
                 else:

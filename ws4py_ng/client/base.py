@@ -11,6 +11,8 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from ..capture.settings import CaptureOption, open_tap, settings_of
+from ..capture.tap import AnyTap
 from ..codes import ABNORMAL_CLOSURE, INTERNAL_ERROR, TLS_HANDSHAKE
 from ..endpoint import Buffer
 from ..exc import HandshakeError
@@ -53,6 +55,7 @@ class ClientBase(WebSocket):
         origin: str | None = None,
         deflate: Deflate = True,
         limits: Limits = DEFAULT_LIMITS,
+        capture: CaptureOption = None,
     ) -> None:
         super().__init__(None, protocols, extensions, None, heartbeat_freq)
         self._stream = Stream(always_mask=True, expect_masking=False)
@@ -61,6 +64,7 @@ class ClientBase(WebSocket):
         uri = parse_uri(url)
         self._uri = uri
         self._origin = origin
+        self._recorder = settings_of(capture)
         self._offers = _offers(extensions, deflate)
         self._ssl_context = ssl_context
         self.url = url
@@ -123,6 +127,12 @@ class ClientBase(WebSocket):
         context = self._ssl_context or client_context(self.ssl_options)
         self._is_secure = True
         return context, str(self.ssl_options.get("server_hostname", self.host))
+
+    def _open_tap(self, transport: str, local: Any, peer: Any) -> AnyTap:
+        """Begin to record the connection, if that is wanted; ``transport`` says what carries it."""
+        deflate = next((each for each in self._offers if isinstance(each, PerMessageDeflateFactory)), None)
+        secure = self._uri.secure
+        return open_tap(self._recorder, "client", transport, local, peer, secure=secure, deflate=deflate)
 
     def _agreeing(self) -> Generator[int, Any, bytes]:
         """Shake hands behind the request: be sent what the server answers, ``b""`` at its end.

@@ -17,6 +17,7 @@ class WebSocketClient(GreenletClient):
     """
 
     _kit = eventlet_kit
+    _carrier = "eventlet"
     _th: Any = None
 
     def handshake_ok(self) -> None:

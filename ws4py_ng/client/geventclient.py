@@ -18,6 +18,7 @@ class WebSocketClient(GreenletClient):
     """
 
     _kit = gevent_kit
+    _carrier = "gevent"
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..capture.taps import tap_awaited
 from ..states import Event
 from ..transports.kits import Channel, Kit
 from ..transports.pulling import PullTransport
@@ -16,9 +17,14 @@ class PulledClient(ClientBase):
     """Be the base of a client whose library connects, and is asked for bytes."""
 
     _strict = True
+    _carrier = ""  # as a capture names it
 
     async def _shake_hands(self, channel: Channel) -> None:
         """Shake hands, and take over what was agreed."""
+        if self._recorder is not None:
+            address = getattr(channel, "address", lambda method: None)
+            tap = self._open_tap(self._carrier, address("getsockname"), address("getpeername"))
+            tap_awaited(channel, tap)
         await channel.write([self.handshake_request], lambda: None)
         agreeing = self._agreeing()
         try:

@@ -29,6 +29,8 @@ class TornadoWebSocketClient(PulledClient):
     Further parameters: see `WebSocketBaseClient`.
     """
 
+    _carrier = "tornado"
+
     def __init__(
         self,
         url: str,

@@ -33,6 +33,7 @@ class WebSocketClient(PulledClient):
     Parameters: see `WebSocketBaseClient`. Entering raises what `WebSocketBaseClient.connect` does.
     """
 
+    _carrier = "trio"
     _manager: Any = None
     _nursery: Nursery | None = None
 

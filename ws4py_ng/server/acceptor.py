@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
+from ..capture.settings import Capture, CaptureOption, open_tap, settings_of
+from ..capture.tap import AnyTap
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
 from ..handshake import Accepted, Headers, OriginRule, Request, Response, ServerPolicy, negotiate, negotiate_hosted
+from ..handshake.environ import environ_of, path_and_query
 from ..limits import DEFAULT_LIMITS, Limits
 from ..websocket import WebSocket
 
@@ -38,7 +40,9 @@ class Acceptor:
     headers: Sequence[tuple[str, str]] = ()
     limits: Limits = DEFAULT_LIMITS
     heartbeat_freq: float | None = None
+    capture: CaptureOption = None
     policy: ServerPolicy = field(init=False)
+    _recorder: Capture | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         deflate = PerMessageDeflateFactory() if self.deflate is True else self.deflate
@@ -49,6 +53,17 @@ class Acceptor:
             headers=self.headers,
         )
         object.__setattr__(self, "policy", policy)
+        object.__setattr__(self, "_recorder", settings_of(self.capture))
+
+    @property
+    def captures(self) -> bool:
+        """Whether connections are recorded."""
+        return self._recorder is not None
+
+    def tap(self, transport: str, local: Any, peer: Any, *, secure: bool) -> AnyTap:
+        """Begin to record a connection, if that is wanted; ``transport`` says what carries it."""
+        deflate = next(iter(self.policy.extensions), None)
+        return open_tap(self._recorder, "server", transport, local, peer, secure=secure, deflate=deflate)
 
     def accept(self, request: Request) -> tuple[type[WebSocket], Accepted]:
         """Choose the class and agree; raises HandshakeError with the status of the refusal."""
@@ -73,7 +88,7 @@ class Acceptor:
         handlers = self.handlers
         if isinstance(handlers, type):
             return handlers
-        path = _path_and_query(request)[0]
+        path = path_and_query(request)[0]
         found = handlers.get(path) if isinstance(handlers, Mapping) else handlers(request)
         if found is None:
             raise HandshakeError(f"No WebSocket at {path}", HTTPStatus.NOT_FOUND.value)
@@ -88,43 +103,3 @@ def plain(response: Response) -> Response:
     if "Connection" not in headers:
         headers.add("Connection", "close")
     return Response(response.status, headers, response.reason, response.body)
-
-
-def environ_of(request: Request, scheme: str, local: Any, peer: Any) -> dict[str, Any]:
-    """Describe a request as WSGI does (PEP 3333), for ``ws.environ``.
-
-    ``local`` and ``peer`` are socket addresses; a Unix socket's path or None is fine.
-    """
-    path, query = _path_and_query(request)
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": request.method,
-        "SCRIPT_NAME": "",
-        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
-        "QUERY_STRING": query,
-        "RAW_URI": request.target,
-        "SERVER_PROTOCOL": request.version,
-        "wsgi.url_scheme": scheme,
-    }
-    if isinstance(local, tuple):
-        environ["SERVER_NAME"], environ["SERVER_PORT"] = str(local[0]), str(local[1])
-    if isinstance(peer, tuple):
-        environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = str(peer[0]), str(peer[1])
-    for name, value in request.headers.items():
-        if "_" in name:
-            continue  # it could pass for the header with "-", which a proxy has checked
-        key = name.upper().replace("-", "_")
-        key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
-        joint = "; " if key == "HTTP_COOKIE" else ", "
-        environ[key] = f"{environ[key]}{joint}{value}" if key in environ else value
-    return environ
-
-
-def _path_and_query(request: Request) -> tuple[str, str]:
-    """Split the target, of which the whole URL is a valid form (RFC 9112 3.2.2)."""
-    target = request.target
-    if not target.startswith("/"):
-        rest = target.partition("://")[2]
-        start = min((i for i in (rest.find("/"), rest.find("?")) if i >= 0), default=len(rest))
-        target = rest[start:]
-    path, _, query = target.partition("?")
-    return path or "/", query

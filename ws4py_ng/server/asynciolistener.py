@@ -129,7 +129,7 @@ class Listener:
         """Make a transport of a socket, through TLS if there is."""
         visitor = self._make_visitor()
         try:
-            await self._loop.connect_accepted_socket(lambda: visitor, sock, ssl=self._tls, **self._timeouts)
+            await self._loop.connect_accepted_socket(lambda: visitor.protocol, sock, ssl=self._tls, **self._timeouts)
         except OSError as error:
             logger.debug("No WebSocket: %s", error)
             visitor.connection_failed()

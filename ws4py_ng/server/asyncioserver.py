@@ -14,6 +14,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
+from ..capture.settings import CaptureOption
 from ..codes import GOING_AWAY
 from ..extensions import PerMessageDeflateFactory
 from ..handshake import OriginRule
@@ -200,6 +201,7 @@ def serve(
     heartbeat_freq: float | None = None,
     limits: Limits = DEFAULT_LIMITS,
     max_connections: int = 10_000,
+    capture: CaptureOption = None,
 ) -> Server:
     """Return a `Server`, which listens once it is awaited or entered.
 
@@ -213,6 +215,7 @@ def serve(
         headers=headers,
         limits=limits,
         heartbeat_freq=heartbeat_freq,
+        capture=capture,
     )
 
     def listen() -> list[socket.socket]:

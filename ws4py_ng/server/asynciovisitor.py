@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable, Generator
 from typing import Any
 
+from ..capture.tap import AnyTap
+from ..capture.taps import tap_protocol
 from ..exc import HandshakeError
 from ..handshake import Accepted, Request, Response, receive_request, refuse
 from ..transports.aio import AsyncioTransport
@@ -81,6 +83,20 @@ class Visitor(asyncio.BufferedProtocol):
         self._settle()
         self._transport = None
         self._go()
+
+    def open_tap(self, transport: Any) -> AnyTap:
+        """Begin to record the connection, before `connection_made`."""
+        local, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        secure = transport.get_extra_info("sslcontext") is not None
+        return self._acceptor.tap("asyncio", local, peer, secure=secure)
+
+    @property
+    def protocol(self) -> asyncio.BufferedProtocol:
+        """What the loop is to call: this, or what records it as well."""
+        protocol: asyncio.BufferedProtocol = self
+        if self._acceptor.captures:
+            protocol = tap_protocol(self, self.open_tap)
+        return protocol
 
     def connection_failed(self) -> None:
         """Forget a connection that came to nothing before it was made."""

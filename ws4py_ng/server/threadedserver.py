@@ -20,6 +20,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
+from ..capture.settings import CaptureOption
 from ..extensions import PerMessageDeflateFactory
 from ..handshake import OriginRule
 from ..limits import DEFAULT_LIMITS, Limits
@@ -57,6 +58,7 @@ def serve(
     heartbeat_freq: float | None = None,
     limits: Limits = DEFAULT_LIMITS,
     max_connections: int = 1000,
+    capture: CaptureOption = None,
 ) -> Server:
     """Listen, and return the `Server`; the address is bound when this returns.
 
@@ -65,7 +67,8 @@ def serve(
     a listening ``sock``, of TCP or Unix. ``process_request`` may answer a request by plain
     HTTP: a page, a health check. Of ``protocols`` the first that a client offers is chosen;
     ``origins`` lists web sites that may connect beside the server's own, "*" for all.
-    More than ``max_connections`` at once, each of which has a thread, get 503.
+    More than ``max_connections`` at once, each of which has a thread, get 503. ``capture`` records
+    connections (`ws4py_ng.capture.Capture`): a path, a directory, a function.
     """
     acceptor = Acceptor(
         handlers=handlers,
@@ -75,6 +78,7 @@ def serve(
         headers=headers,
         limits=limits,
         heartbeat_freq=heartbeat_freq,
+        capture=capture,
     )
     listeners = [sock] if sock is not None else _listen(host, port)
     return Server(listeners, acceptor, ssl_context, process_request, max_connections)

@@ -11,6 +11,8 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
+from ..capture.tap import NO_TAP
+from ..capture.taps import tap_channel
 from ..codes import GOING_AWAY
 from ..exc import HandshakeError
 from ..handshake import Accepted, Request, Response, receive_request, refuse
@@ -46,6 +48,7 @@ class Visitor:
         self._process_request = process_request
         self._ws: WebSocket | None = None
         self._leaving = False
+        self._tap = NO_TAP
         self._thread: threading.Thread | None = None
 
     @property
@@ -64,6 +67,7 @@ class Visitor:
                     self._ws.close(GOING_AWAY, DRAIN_REASON)
                 self._ws.run()
         except OSError as error:
+            self._tap.failed(error)
             logger.debug("No WebSocket: %s", error)
         except Exception:
             logger.exception("A connection failed")
@@ -72,6 +76,7 @@ class Visitor:
                 self._channel.close()
             else:
                 self._ws.close_connection()
+            self._tap.close()
 
     def leave(self) -> None:
         """Close the WebSocket with 1001, or what has not become one yet."""
@@ -112,6 +117,9 @@ class Visitor:
             if self._leaving:
                 return
             sock.do_handshake()
+        acceptor, secure = self._acceptor, self._ssl_context is not None
+        if acceptor.captures:
+            self._tap = acceptor.tap("threads", sock.getsockname(), sock.getpeername(), secure=secure)
         try:
             self._shake_hands(deadline)
         except HandshakeError as error:
@@ -130,7 +138,9 @@ class Visitor:
             self._answer(chosen)
             return
         accepted, ws = chosen
-        sock.sendall(accepted.response.to_bytes())
+        self._tap.sent(response := accepted.response.to_bytes())
+        sock.sendall(response)
+        tap_channel(getattr(ws._transport, "channel", None), self._tap)
         if leftover:
             ws._stream._reader.feed(leftover)
         self._ws = ws
@@ -161,6 +171,7 @@ class Visitor:
             while True:
                 _set_timeout(self._channel.sock, deadline)
                 data = self._channel.sock.recv(4096)
+                self._tap.received(data)
                 if not data and self._leaving:
                     raise HandshakeError(DRAIN_REASON, 503)
                 reading.send(data)
@@ -179,7 +190,8 @@ class Visitor:
         """Answer by plain HTTP, and read on until the peer has read that, for a bounded time."""
         with suppress(OSError):
             self._channel.sock.settimeout(self._acceptor.limits.open_timeout)
-            self._channel.sock.sendall(plain(response).to_bytes())
+            self._tap.sent(answer := plain(response).to_bytes())
+            self._channel.sock.sendall(answer)
             self._channel.hang_up(LINGER)
 
 

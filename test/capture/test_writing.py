@@ -1,0 +1,201 @@
+"""Capture files: bounded, in parts, whole after a kill, and no danger to the connections."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from test.capture.recorded import LARGE, talk, with_asyncio, with_client, with_threads
+from test.programs import Program
+from ws4py_ng.capture import Capture, read
+from ws4py_ng.capture.writing import PARTS, part_path
+
+RECORDERS = [with_threads, with_asyncio, with_client]
+
+
+@pytest.mark.parametrize("record", RECORDERS)
+@pytest.mark.parametrize("name", ["trace.wscap", "trace.wscap.gz"])
+def test_both_directions_are_recorded_from_the_handshake_to_the_end(record, name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    record(path, deflate=False)
+    recording = read(path)
+    assert [] == recording.problems
+    connection = recording.connection()
+    server, client = connection.incoming(), connection.outgoing()
+    if connection.role == "server":
+        server, client = client, server
+    assert client.startswith(b"GET /room?token=secret&x=1 HTTP/1.1\r\n")
+    assert server.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
+    assert LARGE in server
+    assert server.endswith(b"\x88\x06\x03\xe8done")
+    assert [False, True] == sorted(chunk.outgoing for chunk in connection.chunks[-2:])
+    assert [b"", b""] == [chunk.data for chunk in connection.chunks[-2:]]
+    times = [chunk.time for chunk in connection.chunks]
+    assert sorted(times) == times
+
+
+def test_chunks_keep_their_boundaries(tmp_path: Path) -> None:
+    with_client(tmp_path / "trace.wscap", deflate=False)
+    sizes = [len(chunk.data) for chunk in read(tmp_path / "trace.wscap").connection().chunks if chunk.outgoing]
+    assert max(sizes) >= len(LARGE)
+
+
+def test_a_capture_is_its_owners_to_read(tmp_path: Path) -> None:
+    with_threads(tmp_path / "trace.wscap")
+    assert 0o600 == stat.S_IMODE((tmp_path / "trace.wscap").stat().st_mode)
+
+
+def test_connections_share_a_file_one_after_the_other_and_at_once(tmp_path: Path) -> None:
+    def twice(port: int) -> None:
+        talk(port, tmp_path / "trace.wscap")
+        talk(port, tmp_path / "trace.wscap")
+
+    with_threads(tmp_path / "trace.wscap", twice)
+    found = read(tmp_path / "trace.wscap")
+    assert ["client", "client", "server", "server"] == sorted(each.role for each in found.connections)
+    assert [] == found.problems
+
+
+def test_in_a_directory_each_connection_has_a_file_and_the_oldest_go(tmp_path: Path) -> None:
+    def often(port: int) -> None:
+        for _ in range(5):
+            talk(port)
+
+    with_threads(Capture(f"{tmp_path}/new/", max_size=4 * 1024 * 1024), often, deflate=False)
+    found = sorted((tmp_path / "new").iterdir())
+    total = sum(path.stat().st_size for path in found)
+    assert 1024 * 1024 < total <= 4 * 1024 * 1024  # of 15 connections, 400 KiB each
+    assert all(1 == len(read(path).connections) for path in found)
+
+
+def test_a_function_decides_by_the_request(tmp_path: Path) -> None:
+    asked = []
+
+    def choose(request):
+        asked.append(request.target)
+        return tmp_path / "trace.wscap" if len(asked) == 2 else None
+
+    def twice(port: int) -> None:
+        talk(port)
+        talk(port)
+
+    with_threads(choose, twice)
+    assert ["/room?token=secret&x=1"] * 2 == asked
+    assert 1 == len(read(tmp_path / "trace.wscap").connections)
+
+
+def test_a_bound_on_the_size_makes_parts_and_each_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "trace.wscap"
+
+    def often(port: int) -> None:
+        for _ in range(4):
+            talk(port)
+
+    with_threads(Capture(path, max_size=1024 * 1024), often, deflate=False)
+    parts = [part_path(path, number) for number in range(PARTS) if part_path(path, number).exists()]
+    assert len(parts) > 2
+    assert sum(part.stat().st_size for part in parts) < 2 * 1024 * 1024
+    assert all([] == read(part).problems for part in parts)
+    assert any(connection.continued for part in parts for connection in read(part).connections)
+    together = read(reversed(parts))
+    assert 4 == len(together.connections)
+
+
+def test_the_capture_of_an_earlier_run_is_kept_as_a_part(tmp_path: Path) -> None:
+    path = tmp_path / "trace.wscap"
+    path.write_bytes(b"earlier")
+    with_threads(path)
+    assert b"earlier" == part_path(path, 1).read_bytes()
+    assert [] == read(path).problems
+
+
+PROGRAM = """
+import sys
+from ws4py_ng.server.threadedserver import serve
+from ws4py_ng.websocket import EchoWebSocket
+
+with serve(EchoWebSocket, "127.0.0.1", 0) as server:
+    print(server.port, flush=True)
+    server.serve_forever()
+"""
+
+
+def test_after_a_kill_everything_before_it_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "trace.wscap"
+    with Program([sys.executable, "-c", PROGRAM], WS4PY_NG_CAPTURE=str(path)) as program:
+        talk(int(program.line()), deflate=False)
+        program.process.send_signal(signal.SIGKILL)
+        program.process.wait()
+    recording = read(path)
+    assert [] == recording.problems
+    assert LARGE in recording.connection().outgoing()
+    assert "server" == recording.connection().role
+
+
+def test_two_programs_do_not_write_into_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "trace.wscap"
+    command = [sys.executable, "-c", PROGRAM.replace("serve_forever()", "start()\n    sys.stdin.read()")]
+    with Program(command, WS4PY_NG_CAPTURE=str(path)) as one, Program(command, WS4PY_NG_CAPTURE=str(path)) as other:
+        ports = [int(each.line()) for each in (one, other)]
+        talks = [socket.create_connection(("127.0.0.1", port)) for port in ports]
+        for talk_ in talks:  # both have their files open at the same time
+            talk_.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert talk_.recv(100)
+        for talk_ in talks:
+            talk_.close()
+    names = sorted(each.name for each in tmp_path.iterdir())
+    assert 2 == len(names), names
+    assert all([] == read(tmp_path / name).problems for name in names)
+
+
+def test_a_disk_that_is_full_ends_the_capture_not_the_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write, calls = os.write, []
+
+    def full(fd: int, data: bytes) -> int:
+        calls.append(fd)
+        if len(calls) > 4:
+            raise OSError(28, "No space left on device")
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", full)
+    with caplog.at_level(logging.ERROR, logger="ws4py_ng"):
+        with_threads(tmp_path / "trace.wscap")
+    monkeypatch.undo()
+    assert ["No space left" in record.getMessage() for record in caplog.records] == [True]
+    assert b"GET /room" in read(tmp_path / "trace.wscap").connection().incoming()
+
+
+def test_secrets_are_redacted_unless_asked_otherwise(tmp_path: Path) -> None:
+    def with_secrets(port: int) -> None:
+        talk(port, headers={"Authorization": "Bearer abc", "X-Key": "hush"})
+
+    with_threads(Capture(tmp_path / "safe.wscap", redact=["X-Key", "token"]), with_secrets)
+    with_threads(Capture(tmp_path / "all.wscap", keep_secrets=True), with_secrets)
+    safe, everything = (read(tmp_path / name).connection().incoming() for name in ("safe.wscap", "all.wscap"))
+    assert b"Authorization: **********" in safe
+    assert b"X-Key: ****\r\n" in safe
+    assert b"token=******&x=1" in safe
+    assert b"Bearer abc" in everything
+    assert b"hush" in everything
+
+
+@pytest.mark.parametrize("wrong", [True, 1, b"path"])
+def test_what_says_nothing_of_where_is_refused(wrong) -> None:
+    with pytest.raises(ValueError, match="expected a path, a directory, a function or a Capture"):
+        with_threads(wrong)
+
+
+def test_sizes_and_names_are_checked() -> None:
+    with pytest.raises(ValueError, match="max_size is 10, expected 65536"):
+        Capture("x.wscap", max_size=10)
+    with pytest.raises(ValueError, match="expected a list of names"):
+        Capture("x.wscap", redact="cookie")

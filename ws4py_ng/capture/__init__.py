@@ -1,0 +1,13 @@
+"""Record connections, read the recordings, and replay them.
+
+`settings` is what a program says, `writing` and `reading` are the file, `replaying` drives a subclass by
+a recording. The format is described in docs/reference/capture.md.
+"""
+
+from __future__ import annotations
+
+from .reading import CaptureError, Chunk, Connection, Recording, read
+from .replaying import Replay, replay
+from .settings import Capture, CaptureOption
+
+__all__ = ["Capture", "CaptureError", "CaptureOption", "Chunk", "Connection", "Recording", "Replay", "read", "replay"]

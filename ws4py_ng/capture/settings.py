@@ -1,0 +1,145 @@
+"""What a program says about captures, in one place for all servers and clients.
+
+``capture=`` takes a path, a directory, a function or a `Capture`; None asks the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from time import time
+from typing import Any, Final, TypeAlias
+
+from ..handshake import Request
+from .redaction import SECRET
+from .tap import NO_TAP, AnyTap, Tap
+from .writing import PARTS, CaptureFile, open_file
+
+__all__ = ["ENVIRONMENT", "Capture", "CaptureOption", "Target", "open_tap", "settings_of"]
+
+ENVIRONMENT: Final = "WS4PY_NG_CAPTURE"
+"""Names a file or a directory for every server and client that has no ``capture=`` of its own."""
+
+MIB: Final = 1024 * 1024
+_SUFFIXES: Final = (".wscap", ".wscap.gz")
+
+Target: TypeAlias = str | os.PathLike[str] | Callable[[Request | None], "str | os.PathLike[str] | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """Say where and how connections are recorded.
+
+    ``target`` is a file for all connections; a directory (that exists, or whose name ends with a
+    slash), in which each has a file of its own; or a function that is called with the `Request` of
+    each connection, None if it cannot be read, and returns the path of a file, or None: not this one.
+    A file that ends with ``.gz`` is compressed, at the price of the time that takes.
+
+    ``max_size`` bounds the bytes of all parts of a file together, or about those of all files in a
+    directory; the oldest go first. ``redact`` names headers and query parameters whose values are secret, beside
+    Authorization, Proxy-Authorization, Cookie and Set-Cookie. ``keep_secrets`` records all as it is.
+
+    Raises ValueError for a size that no block fits in.
+    """
+
+    target: Target
+    max_size: int = 256 * MIB
+    redact: Sequence[str] = ()
+    keep_secrets: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_size < 64 * 1024:
+            raise ValueError(f"max_size is {self.max_size!r}, expected 65536 bytes or more")
+        if isinstance(self.redact, str):
+            raise ValueError(f"redact is {self.redact!r}, expected a list of names")
+
+    def tap(self, about: dict[str, Any], local: Any, peer: Any) -> Tap:
+        """Begin to record one connection; it is for those who make transports."""
+        secrets = () if self.keep_secrets else (*SECRET, *self.redact)
+        about = {**about, "redacted": sorted(secrets)}
+        return Tap(self.open, about, local, peer, secrets)
+
+    def open(self, request: Request | None) -> CaptureFile | None:
+        """Find the file for a connection."""
+        target = self.target
+        if callable(target):
+            chosen = target(request)
+            if chosen is None:
+                return None
+            target = chosen
+        path = Path(target)
+        if path.is_dir() or str(os.fspath(target)).endswith(("/", os.sep)):
+            _prune(path, self.max_size - self.max_size // PARTS)
+            return CaptureFile(path / _new_name(), self.max_size // PARTS)
+        return open_file(path, self.max_size)
+
+
+CaptureOption: TypeAlias = Target | Capture | bool | None
+
+
+def settings_of(option: CaptureOption) -> Capture | None:
+    """Read the option of a server or client; None when nothing is to be recorded.
+
+    None asks the environment, False does not. Raises ValueError for True, which says nothing of where.
+    """
+    if option is None:
+        option = os.environ.get(ENVIRONMENT) or False
+    if option is False:
+        return None
+    if option is True or not (isinstance(option, str | os.PathLike | Capture) or callable(option)):
+        raise ValueError(f"capture is {option!r}, expected a path, a directory, a function or a Capture")
+    return option if isinstance(option, Capture) else Capture(option)
+
+
+def open_tap(
+    capture: Capture | None,
+    role: str,
+    transport: str,
+    local: Any = None,
+    peer: Any = None,
+    *,
+    secure: bool = False,
+    deflate: object = None,
+) -> AnyTap:
+    """Begin to record one connection, or return what records nothing.
+
+    ``deflate`` is what was set for compression: a replay needs it, as the level is not on the wire.
+    """
+    if capture is None:
+        return NO_TAP
+    about: dict[str, Any] = {"role": role, "transport": transport, "secure": secure}
+    about |= {"local": _shown(local), "peer": _shown(peer)}
+    if deflate is not None and is_dataclass(deflate) and not isinstance(deflate, type):
+        about["deflate"] = asdict(deflate)
+    return capture.tap(about, local, peer)
+
+
+def _shown(address: Any) -> Any:
+    if isinstance(address, tuple):
+        return list(address[:2])
+    return address.decode("utf-8", "replace") if isinstance(address, bytes) else address or None
+
+
+_serial = count(1)
+
+
+def _new_name() -> str:
+    """Name a file so that names sort by time and no two are the same."""
+    return f"{datetime.fromtimestamp(time()):%Y%m%d-%H%M%S-%f}-{os.getpid()}-{next(_serial)}.wscap"
+
+
+def _prune(directory: Path, max_size: int) -> None:
+    """Remove the oldest captures of a directory until the rest fits."""
+    if not directory.is_dir():
+        return
+    found = sorted(path for path in directory.iterdir() if path.name.endswith(_SUFFIXES))
+    total = sum(path.stat().st_size for path in found)
+    for path in found:
+        if total <= max_size:
+            break
+        total -= path.stat().st_size
+        path.unlink(missing_ok=True)

@@ -1,0 +1,309 @@
+"""Capture files: blocks are written as they come, each by one call, so that a kill loses none.
+
+One `CaptureFile` is shared by all connections that record into the same path. Nothing here raises
+at a connection: a disk that is full ends the capture, with one line in the log.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import threading
+import zlib
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from struct import Struct
+from time import monotonic_ns, time_ns
+from typing import Any, Final
+from weakref import WeakSet
+
+from .._version import __version__
+from .blocks import COMMENT, INTERFACE, PACKET, SECTION, block, option
+from .packets import ACK, FIN, LINKTYPE_RAW, MAX_SEGMENT, PSH, RST, SYN, Flow
+
+__all__ = ["FORMAT", "PARTS", "CaptureFile", "Line", "open_file", "part_path"]
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+logger = logging.getLogger("ws4py_ng")
+
+FORMAT: Final = 1
+"""Version of the format: the first word of each section's comment."""
+
+PARTS: Final = 4
+"""Files that a bound on the size is divided into: the oldest goes when a new one begins."""
+
+# Options of pcapng: names, and the resolution of times, 10^-9 s.
+_HARDWARE, _OS, _APPLICATION = 2, 3, 4
+_IF_NAME, _IF_TSRESOL = 2, 9
+_END_OF_OPTIONS = b"\0\0\0\0"
+_NANOSECONDS = b"\x09"
+_MAX_NOTE = 4000
+
+_section = Struct("<IHHq")
+_interface = Struct("<HHI")
+_packet = Struct("<IIIIIII")
+# epb_flags (code 2, 4 bytes): 1 came in, 2 went out; then the end of options.
+_FLAGS: Final = (b"\x02\0\4\0\1\0\0\0", b"\x02\0\4\0\2\0\0\0")
+_word = Struct("<I")
+
+_numbers = count(1)
+
+
+class Line:
+    """Stand for one connection in a capture file."""
+
+    def __init__(self, about: dict[str, Any], local: Any, peer: Any) -> None:
+        self.number = next(_numbers)
+        self.about = about
+        self.flow = Flow(local, peer, self.number)
+        self.by_client = about["role"] == "client"
+        self.generation = 0  # of the file that this connection was declared in last
+        self.interface = 0
+        self.begun = False
+
+
+class CaptureFile:
+    """Write one capture, in parts; any thread may.
+
+    ``path`` ends with ``.gz`` to have it compressed. The part that is written is ``path`` itself, the
+    one before it ``name.1.wscap`` and so on. An old file of that name becomes a part as well.
+    """
+
+    def __init__(self, path: Path, max_size: int) -> None:
+        self.path = path
+        self._part_size = max(max_size // PARTS, 1)
+        self._compressed = path.suffix == ".gz"
+        self._lock = threading.Lock()
+        self._fd: int | None = None
+        self._gzip: Any = None
+        self._size = 0
+        self._offset = 0  # from the monotonic clock to the time of day
+        self._generation = 0
+        self._interfaces = 0
+        self._open_lines = 0
+        self._is_new = True
+        self._broken = False
+        _all_files.add(self)
+
+    def enter(self) -> None:
+        """Take note that a connection records here."""
+        with self._lock:
+            self._open_lines += 1
+
+    def leave(self, line: Line) -> None:
+        """Take note that a connection is over; behind the last one the file is closed."""
+        with self._lock:
+            self._open_lines -= 1
+            if self._open_lines == 0:
+                self._close()
+
+    def chunk(self, line: Line, stamp: int, outgoing: bool, data: bytes) -> None:
+        """Record a chunk that was read or is about to be written."""
+        with self._lock:
+            if not self._ready(line, stamp):
+                return
+            flow = line.flow
+            if len(data) <= MAX_SEGMENT:
+                self._put(_block(line, stamp + self._offset, outgoing, flow.segment(outgoing, data, ACK | PSH)))
+                return
+            blocks = []
+            for start in range(0, len(data), MAX_SEGMENT):
+                flags = ACK | (PSH if start + MAX_SEGMENT >= len(data) else 0)
+                packet = flow.segment(outgoing, data[start : start + MAX_SEGMENT], flags)
+                blocks.append(_block(line, stamp + self._offset, outgoing, packet))
+            self._put(b"".join(blocks))
+
+    def end(self, line: Line, stamp: int, outgoing: bool, note: str | None = None) -> None:
+        """Record the end of one direction, or the error that ended both."""
+        with self._lock:
+            if self._ready(line, stamp):
+                packet = line.flow.segment(outgoing, b"", ACK | (FIN if note is None else RST))
+                self._put(_block(line, stamp + self._offset, outgoing, packet, note))
+
+    def _ready(self, line: Line, stamp: int) -> bool:
+        if self._broken:
+            return False
+        if self._fd is None or self._size >= self._part_size:
+            try:
+                self._begin_part()
+            except OSError as error:
+                self._fail(error)
+                return False
+        if line.generation != self._generation:
+            self._declare(line, stamp)
+        return not self._broken
+
+    def _declare(self, line: Line, stamp: int) -> None:
+        """Describe a connection, in each part that has something of it."""
+        line.generation = self._generation
+        line.interface = self._interfaces
+        self._interfaces += 1
+        about = json.dumps(line.about | {"connection": line.number, "continued": line.begun})
+        name = f"{line.about['role']} {line.number}"
+        body = _interface.pack(LINKTYPE_RAW, 0, 0) + option(COMMENT, about.encode())
+        body += option(_IF_NAME, name.encode()) + option(_IF_TSRESOL, _NANOSECONDS) + _END_OF_OPTIONS
+        blocks = [block(INTERFACE, body)]
+        if not line.begun:
+            line.begun = True
+            first = line.by_client
+            for outgoing, flags in ((first, SYN), (not first, SYN | ACK), (first, ACK)):
+                blocks.append(_block(line, stamp + self._offset, outgoing, line.flow.segment(outgoing, b"", flags)))
+        self._put(b"".join(blocks))
+
+    def _begin_part(self) -> None:
+        self._close()
+        if self._is_new and _is_taken(self.path):
+            self._rename()
+        if self._is_new or self._size >= self._part_size:
+            _make_room(self.path)
+            self._size = 0
+            self._is_new = False
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # A capture holds what people said to each other: it is the owner's to read.
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600)
+        if fcntl is not None:
+            with suppress(OSError):
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if self._compressed:
+            self._gzip = zlib.compressobj(3, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+        self._generation += 1
+        self._interfaces = 0
+        self._offset = time_ns() - monotonic_ns()
+        about = {"ws4py_ng.capture": FORMAT, "pid": os.getpid(), "monotonic_offset_ns": self._offset}
+        body = _section.pack(0x1A2B3C4D, 1, 0, -1) + option(COMMENT, json.dumps(about).encode())
+        body += option(_HARDWARE, platform.machine().encode()) + option(_OS, platform.platform().encode())
+        body += option(_APPLICATION, f"ws4py_ng {__version__}".encode()) + _END_OF_OPTIONS
+        self._put(block(SECTION, body))
+
+    def _put(self, data: bytes) -> None:
+        if self._gzip is not None:
+            data = self._gzip.compress(data) + self._gzip.flush(zlib.Z_SYNC_FLUSH)
+        fd = self._fd
+        if fd is None:
+            return
+        try:
+            written = os.write(fd, data)
+            while written < len(data):
+                written += os.write(fd, memoryview(data)[written:])
+        except OSError as error:
+            self._fail(error)
+        self._size += len(data)
+
+    def _fail(self, error: OSError) -> None:
+        """Give up the capture, not the connections."""
+        self._broken = True
+        self._close()
+        logger.error("The capture %s ends here: %s", self.path, error)
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, None
+        compressor, self._gzip = self._gzip, None
+        if fd is None:
+            return
+        with suppress(OSError):
+            if compressor is not None:
+                os.write(fd, compressor.flush())
+        with suppress(OSError):
+            os.close(fd)
+
+    def _forked(self) -> None:
+        """Write into a file of its own: two processes in one would tear blocks apart."""
+        self._lock = threading.Lock()
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+        self._gzip = None
+        self._is_new = True
+        self._open_lines = 0
+        self._rename()
+
+    def _rename(self) -> None:
+        self.path = self.path.with_name(_with_stem(self.path.name, f"-{os.getpid()}"))
+
+
+def _block(line: Line, time: int, outgoing: bool, packet: bytes, note: str | None = None) -> bytes:
+    """Build an Enhanced Packet Block."""
+    size = len(packet)
+    padding = -size % 4
+    comment = b"" if note is None else option(COMMENT, note.encode("utf-8", "replace")[:_MAX_NOTE])
+    total = 32 + size + padding + 12 + len(comment)
+    return b"".join(
+        (
+            _packet.pack(PACKET, total, line.interface, time >> 32 & 0xFFFFFFFF, time & 0xFFFFFFFF, size, size),
+            packet,
+            bytes(padding),
+            _FLAGS[outgoing],
+            comment,
+            _END_OF_OPTIONS,
+            _word.pack(total),
+        )
+    )
+
+
+def part_path(path: Path, number: int) -> Path:
+    """Name a part of a capture; 0 is the one that is written."""
+    return path if number == 0 else path.with_name(_with_stem(path.name, f".{number}"))
+
+
+def _with_stem(name: str, addition: str) -> str:
+    """Put something before the suffixes: ``a.wscap.gz`` -> ``a.1.wscap.gz``."""
+    suffix = next((each for each in (".wscap.gz", ".wscap") if name.endswith(each)), Path(name).suffix)
+    return name[: len(name) - len(suffix)] + addition + suffix
+
+
+def _make_room(path: Path) -> None:
+    """Move each part one on; the last one goes."""
+    for number in range(PARTS - 1, 0, -1):
+        source = part_path(path, number - 1)
+        if source.exists():
+            source.replace(part_path(path, number))
+
+
+def _is_taken(path: Path) -> bool:
+    """Tell whether another process writes there. Where files have no locks (Windows) nobody can tell."""
+    if fcntl is None:
+        return False
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+_files: dict[str, CaptureFile] = {}
+_files_lock = threading.Lock()
+_all_files: WeakSet[CaptureFile] = WeakSet()
+
+
+def open_file(path: Path, max_size: int) -> CaptureFile:
+    """Return the file for a path, the same one for all who record there."""
+    key = os.path.abspath(path)
+    with _files_lock:
+        if key not in _files:
+            _files[key] = CaptureFile(Path(key), max_size)
+        return _files[key]
+
+
+def _forked() -> None:
+    global _files_lock
+    _files_lock = threading.Lock()
+    for file in list(_all_files):
+        file._forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

@@ -1,0 +1,50 @@
+"""A request as WSGI describes it (PEP 3333), for ``ws.environ``."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from .head import Request
+
+__all__ = ["environ_of", "path_and_query"]
+
+
+def environ_of(request: Request, scheme: str, local: Any, peer: Any) -> dict[str, Any]:
+    """Describe a request as WSGI does (PEP 3333), for ``ws.environ``.
+
+    ``local`` and ``peer`` are socket addresses; a Unix socket's path or None is fine.
+    """
+    path, query = path_and_query(request)
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "QUERY_STRING": query,
+        "RAW_URI": request.target,
+        "SERVER_PROTOCOL": request.version,
+        "wsgi.url_scheme": scheme,
+    }
+    if isinstance(local, tuple):
+        environ["SERVER_NAME"], environ["SERVER_PORT"] = str(local[0]), str(local[1])
+    if isinstance(peer, tuple):
+        environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = str(peer[0]), str(peer[1])
+    for name, value in request.headers.items():
+        if "_" in name:
+            continue  # it could pass for the header with "-", which a proxy has checked
+        key = name.upper().replace("-", "_")
+        key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+        joint = "; " if key == "HTTP_COOKIE" else ", "
+        environ[key] = f"{environ[key]}{joint}{value}" if key in environ else value
+    return environ
+
+
+def path_and_query(request: Request) -> tuple[str, str]:
+    """Split the target, of which the whole URL is a valid form (RFC 9112 3.2.2)."""
+    target = request.target
+    if not target.startswith("/"):
+        rest = target.partition("://")[2]
+        start = min((i for i in (rest.find("/"), rest.find("?")) if i >= 0), default=len(rest))
+        target = rest[start:]
+    path, _, query = target.partition("?")
+    return path or "/", query

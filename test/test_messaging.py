@@ -16,6 +16,7 @@ from ws4py_ng.messaging import (
     PingControlMessage,
     PongControlMessage,
     TextMessage,
+    new_message,
 )
 
 
@@ -89,9 +90,10 @@ def test_data_is_text_or_bytes(data: Any) -> None:
 
 
 def test_a_received_message_is_complete_and_its_own() -> None:
-    text, binary = TextMessage._received(b"abc", None), BinaryMessage._received(b"abc")
+    text, binary = new_message(TextMessage), new_message(BinaryMessage)
+    text.data = binary.data = b"abc"
     assert (True, True, "abc", b"abc") == (text.completed, binary.completed, text.text, binary.data)
-    assert "abc" == TextMessage._received(b"abc", "abc").text
+    assert (1, "utf-8", 2, None) == (text.opcode, text.encoding, binary.opcode, binary.encoding)
     assert (TextMessage, BinaryMessage) == (type(text), type(binary))
     assert not TextMessage("abc").completed
 

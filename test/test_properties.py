@@ -116,7 +116,11 @@ class Outcome:
     def _memory(self) -> int:
         stream: Any = self.endpoint._stream
         reader = stream._reader
-        return len(reader.buffer) + len(reader.partial or b"") + len(stream._parts or b"")
+        return (
+            len(reader.buffer)
+            + len(reader.partial.piece(0) if reader.partial is not None else b"")
+            + len(stream._parts or b"")
+        )
 
     @property
     def shown(self) -> tuple[Any, ...]:

@@ -27,10 +27,14 @@ __all__ = [
     "PingControlMessage",
     "PongControlMessage",
     "TextMessage",
+    "new_message",
 ]
 
 _compat = (OPCODE_BINARY, OPCODE_CLOSE, OPCODE_CONTINUATION, OPCODE_PING, OPCODE_PONG, OPCODE_TEXT)
 _pack_code = Struct("!H").pack
+
+# Makes a message without the checks of its constructor.
+new_message = object.__new__
 
 Data = str | bytes | bytearray | memoryview
 
@@ -42,7 +46,11 @@ class Message:
     while fragments are missing. Raises TypeError for data that is neither text nor bytes.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "completed", "data", "encoding", "opcode")
+    # What holds for a message that was received: only its data is stored for each.
+    opcode: int
+    encoding: str | None = "utf-8"
+    completed = True
+    data: bytes
 
     def __init__(self, opcode: int, data: Data = b"", encoding: str | None = "utf-8") -> None:
         self.opcode = opcode
@@ -99,22 +107,11 @@ class Message:
 class TextMessage(Message):
     """Hold a text message; ``text`` and ``str()`` are its characters, ``len()`` their number."""
 
-    __slots__ = ("_text",)
+    opcode = TEXT
     _text: str
 
     def __init__(self, text: Data | None = None) -> None:
         super().__init__(TEXT, b"" if text is None else text)
-
-    @classmethod
-    def _received(cls, data: bytes, text: str | None) -> TextMessage:
-        message = cls.__new__(cls)
-        message.opcode = TEXT
-        message.encoding = "utf-8"
-        message.completed = True
-        message.data = data
-        if text is not None:
-            message._text = text
-        return message
 
     @property
     def text(self) -> str:
@@ -138,19 +135,11 @@ class TextMessage(Message):
 class BinaryMessage(Message):
     """Hold a binary message; ``len()`` counts bytes."""
 
-    __slots__ = ()
+    opcode = BINARY
+    encoding = None
 
     def __init__(self, bytes: Data | None = None) -> None:  # ws4py's name for it
         super().__init__(BINARY, b"" if bytes is None else bytes, encoding=None)
-
-    @classmethod
-    def _received(cls, data: bytes) -> BinaryMessage:
-        message = cls.__new__(cls)
-        message.opcode = BINARY
-        message.encoding = None
-        message.completed = True
-        message.data = data
-        return message
 
     def __len__(self) -> int:
         return len(self.data)
@@ -161,8 +150,6 @@ class CloseControlMessage(Message):
 
     Code 1005 stands for a Close frame without any (RFC 6455 7.1.5).
     """
-
-    __slots__ = ("code", "reason")
 
     def __init__(self, code: int = NORMAL_CLOSURE, reason: Data = "") -> None:
         self.encoding = "utf-8"
@@ -181,16 +168,12 @@ class CloseControlMessage(Message):
 class PingControlMessage(Message):
     """Hold a Ping with at most 125 bytes (RFC 6455 5.5.2)."""
 
-    __slots__ = ()
-
     def __init__(self, data: Data = b"") -> None:
         super().__init__(PING, data)
 
 
 class PongControlMessage(Message):
     """Hold a Pong with at most 125 bytes (RFC 6455 5.5.3)."""
-
-    __slots__ = ()
 
     def __init__(self, data: Data = b"") -> None:
         super().__init__(PONG, data)

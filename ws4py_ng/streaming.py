@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ._core import FrameReader, encode_frame, frame_head
+from ._core import FrameReader, append_frame, encode_frame, frame_head
 from ._core.mask_keys import fresh_mask_key
 from .codes import (
     CLOSE,
@@ -34,6 +34,7 @@ from .messaging import (
     PingControlMessage,
     PongControlMessage,
     TextMessage,
+    new_message,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ Buffer = bytes | bytearray | memoryview
 
 # From here on a payload that is not masked is handed on as it is, beside its header.
 LARGE = 16 * 1024
+# What `FrameReader.try_frame` returns for a message in one frame that no extension changed.
+WHOLE_TEXT, WHOLE_BINARY = 0x181, 0x182
 # What DEFLATE may add to data that it cannot shrink: up to 4 % with little memory, and an end.
 _DEFLATE_OVERHEAD = 64
 
@@ -115,17 +118,24 @@ class Stream:
         Raises ProtocolError for what the peer may not do.
         """
         reader = self._reader
-        while reader.try_frame():
-            opcode = reader.opcode
-            if opcode >= CLOSE:
-                return self._control(opcode, reader.payload)
-            if opcode and reader.fin and not reader.rsv and self._utf8 is None:
-                if opcode == TEXT:
-                    return TextMessage._received(reader.payload, self._decoded(reader.payload))
-                return BinaryMessage._received(reader.payload)
-            message = self._assembled(opcode)
-            if message is not None:
+        while first := reader.try_frame():
+            if first == WHOLE_BINARY:
+                message: Message = new_message(BinaryMessage)
+                message.data = reader.payload
                 return message
+            if first == WHOLE_TEXT and self._utf8 is None:
+                text = new_message(TextMessage)
+                text.data = payload = reader.payload
+                try:
+                    text._text = payload.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    raise _invalid_utf8(error) from None
+                return text
+            if first & CLOSE:  # the bit that all control frames have
+                return self._control(first & 0x0F, reader.payload)
+            whole = self._assembled(first & 0x0F)
+            if whole is not None:
+                return whole
         if reader.partial is not None:
             self._check_partial()
         return None
@@ -161,12 +171,6 @@ class Stream:
             length = int.from_bytes(buffer[start + 2 : start + 2 + more], "big")
         return have >= head + length
 
-    def _decoded(self, payload: bytes) -> str:
-        try:
-            return payload.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise _invalid_utf8(error) from None
-
     def _check_partial(self) -> None:
         """Check the text that came of a frame whose rest is on its way."""
         reader = self._reader
@@ -175,7 +179,7 @@ class Stream:
         if self._utf8 is not None and not self._compressed:
             partial = reader.partial
             assert partial is not None
-            self._check_text(bytes(partial[self._checked :]), final=False)
+            self._check_text(partial.piece(self._checked), final=False)
             self._checked = len(partial)
 
     def _begin(self, opcode: int) -> None:
@@ -224,7 +228,9 @@ class Stream:
         if self._compressed or held:
             self._compressed = False
             self._set_budget(0)
-        return TextMessage._received(payload, None) if opcode == TEXT else BinaryMessage._received(payload)
+        message: Message = new_message(TextMessage if opcode == TEXT else BinaryMessage)
+        message.data = payload
+        return message
 
     def _set_budget(self, held: int) -> None:
         """Lower what the next frame may have by what the message holds already."""
@@ -246,8 +252,10 @@ class Stream:
 
         ``opcode`` is 0 for a fragment that continues a message. Returns the bytes added.
         """
-        first = (0x80 if fin else 0) | opcode
         extension = self._extension
+        if extension is None and fin and len(data) < LARGE and not self.always_mask:
+            return append_frame(outbox, 0x80 | opcode, data)
+        first = (0x80 if fin else 0) | opcode
         if extension is not None and opcode < CLOSE:
             if opcode != CONTINUATION:
                 self._compressing = extension.should_compress(len(data), fin)

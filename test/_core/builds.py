@@ -15,6 +15,8 @@ def _load(suffix: str) -> Any:
     mask, reader, writer = (import_module(f"ws4py_ng._core.{name}_{suffix}") for name in ("mask", "reader", "writer"))
     return SimpleNamespace(
         FrameReader=reader.FrameReader,
+        Partial=mask.Partial,
+        append_frame=writer.append_frame,
         apply_mask=mask.apply_mask,
         encode_frame=writer.encode_frame,
         frame_head=writer.frame_head,
@@ -41,7 +43,7 @@ def trace(build: Any, chunks: list[bytes], masked: bool = True, **options: Any) 
             while reader.try_frame():
                 seen.append((reader.opcode, reader.fin, reader.rsv, reader.payload))
             seen.append(reader.need)
-            seen.append(bytes(reader.partial) if reader.partial is not None else None)
+            seen.append(reader.partial.piece(0) if reader.partial is not None else None)
             if not reader.at_eof:
                 reader.feed(chunk)
     except ProtocolError as error:

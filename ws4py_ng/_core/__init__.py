@@ -9,12 +9,12 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-__all__ = ["BUILD", "FrameReader", "apply_mask", "encode_frame", "frame_head"]
+__all__ = ["BUILD", "FrameReader", "append_frame", "apply_mask", "encode_frame", "frame_head"]
 
 if TYPE_CHECKING:
     from .mask_py import apply_mask
     from .reader_py import FrameReader
-    from .writer_py import encode_frame, frame_head
+    from .writer_py import append_frame, encode_frame, frame_head
 
     BUILD: str
 else:
@@ -23,12 +23,12 @@ else:
             raise ImportError("the pure build was asked for")
         from .mask_c import apply_mask
         from .reader_c import FrameReader
-        from .writer_c import encode_frame, frame_head
+        from .writer_c import append_frame, encode_frame, frame_head
 
         BUILD = "compiled"
     except ImportError:
         from .mask_py import apply_mask
         from .reader_py import FrameReader
-        from .writer_py import encode_frame, frame_head
+        from .writer_py import append_frame, encode_frame, frame_head
 
         BUILD = "pure"

@@ -1,6 +1,6 @@
 import cython
 
-from .mask_c cimport mask_slice
+from .mask_c cimport Partial, new_partial, unmask_slice
 
 
 cdef class FrameReader:
@@ -13,28 +13,26 @@ cdef class FrameReader:
     cdef public bint at_eof
     cdef public bytes buffer
     cdef public Py_ssize_t position
-    cdef public int opcode
-    cdef public bint fin
-    cdef public int rsv
+    cdef public int first
     cdef public bytes payload
     cdef public Py_ssize_t fragments
-    cdef public bytearray partial
+    cdef public Partial partial
     cdef public Py_ssize_t missing
-    cdef public bytes key
 
     @cython.locals(buffer=bytes, position=Py_ssize_t, have=Py_ssize_t, first="unsigned char", second="unsigned char",
-                   opcode=int, length="unsigned long long", head=Py_ssize_t, start=Py_ssize_t, stop=Py_ssize_t)
-    cpdef bint try_frame(self) except -1
+                   length="unsigned long long", masked=bint, head=Py_ssize_t, control=int, start=Py_ssize_t,
+                   stop=Py_ssize_t)
+    cpdef int try_frame(self) except -1
     @cython.locals(opcode=int)
-    cpdef int check_start(self, int first, int second) except -1
+    cpdef int check_start(self, int first, int length, bint masked) except -1
     cpdef check_reserved(self, int rsv, int opcode)
     cpdef check_length(self, unsigned long long length, int head)
     cpdef check_budget(self, unsigned long long length, int first)
     cpdef count_fragment(self, bint fin)
-    cpdef begin_partial(self, Py_ssize_t start, Py_ssize_t length, bint masked)
-    @cython.locals(partial=bytearray, position=Py_ssize_t, size=Py_ssize_t, stop=Py_ssize_t, turn=Py_ssize_t)
-    cpdef bint take_partial(self) except -1
-    @cython.locals(chunk=bytes)
+    cpdef int begin_partial(self, Py_ssize_t start, Py_ssize_t length, bint masked) except -1
+    @cython.locals(partial=Partial, position=Py_ssize_t, size=Py_ssize_t)
+    cpdef int take_partial(self) except -1
+    @cython.locals(size=Py_ssize_t)
     cpdef feed(self, data)
     cpdef forget(self)
     cpdef Py_ssize_t unread(self)

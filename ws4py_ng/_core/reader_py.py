@@ -16,9 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from struct import Struct
+from typing import TYPE_CHECKING
 
 from ..exc import ProtocolError
-from .mask_py import mask_slice
+from .mask_py import new_partial, unmask_slice
+
+if TYPE_CHECKING:
+    from . import mask_py
 
 __all__ = ["FrameReader"]
 
@@ -29,9 +33,9 @@ class FrameReader:
     """Stand on one frame after the other.
 
     ``max_payload`` bounds the next frame's payload and may be lowered between frames, as
-    a message fills up. After `try_frame` returned True, ``opcode``, ``fin``, ``rsv`` (the
-    reserved bits where they stand in the first byte, 0x40 for RSV1) and ``payload`` are
-    the frame's.
+    a message fills up. After `try_frame` returned true, ``first`` (the frame's first byte),
+    ``opcode``, ``fin``, ``rsv`` (the reserved bits where they stand in the first byte, 0x40 for
+    RSV1) and ``payload`` are the frame's.
     """
 
     def __init__(self, expect_mask: bool, max_payload: int, max_fragments: int) -> None:
@@ -45,23 +49,37 @@ class FrameReader:
         self.buffer = b""
         self.position = 0
         # The frame on which the cursor stands.
-        self.opcode = 0
-        self.fin = False
-        self.rsv = 0
+        self.first = 0
         self.payload = b""
         # Frames that the message in progress has so far; 0 between messages.
         self.fragments = 0
         # A data payload that is not all there yet.
-        self.partial: bytearray | None = None
+        self.partial: mask_py.Partial | None = None
         self.missing = 0
-        self.key = b""
 
-    def try_frame(self) -> bool:
-        """Move on to the next frame; False if `need` more bytes are wanted for that.
+    @property
+    def opcode(self) -> int:
+        """The frame's opcode."""
+        return self.first & 0x0F
 
-        Raises ProtocolError: 1002 for what RFC 6455 5 forbids, 1009 for a length over the limit.
+    @property
+    def fin(self) -> bool:
+        """Whether the frame is the last of its message."""
+        return self.first & 0x80 != 0
+
+    @property
+    def rsv(self) -> int:
+        """The frame's reserved bits, where they stand in the first byte."""
+        return self.first & 0x70
+
+    def try_frame(self) -> int:
+        """Move on to the next frame; 0 if `need` more bytes are wanted for that.
+
+        Else it returns the first byte with 0x100 added, so that the common kinds are told apart by
+        one comparison. Raises ProtocolError: 1002 for what RFC 6455 5 forbids, 1009 for a length
+        over the limit.
         """
-        if self.missing:
+        if self.partial is not None:
             return self.take_partial()
         buffer = self.buffer
         position = self.position
@@ -71,52 +89,48 @@ class FrameReader:
             if not have:
                 self.buffer = b""
                 self.position = 0
-            return False
+            return 0
         first = buffer[position]
         second = buffer[position + 1]
         length = second & 0x7F
-        opcode = self.check_start(first, second)
+        masked = second >= 0x80
+        if (first != 0x82 and first != 0x81) or self.fragments or masked != self.expect_mask:
+            self.check_start(first, length, masked)
         head = 2
-        if length == 126:
-            if have < 4:
-                self.need = 4 - have
-                return False
-            length = (buffer[position + 2] << 8) | buffer[position + 3]
-            head = 4
-        elif length == 127:
-            if have < 10:
-                self.need = 10 - have
-                return False
-            length = _unpack_length(buffer, position + 2)[0]
-            head = 10
-        if head > 2:
+        if length > 125:
+            head = 4 if length == 126 else 10
+            if have < head:
+                self.need = head - have
+                return 0
+            if head == 4:
+                length = (buffer[position + 2] << 8) | buffer[position + 3]
+            else:
+                length = _unpack_length(buffer, position + 2)[0]
             self.check_length(length, head)
-        if length > self.max_payload and opcode < 8:
+        control = first & 0x08
+        if length > self.max_payload and not control:
             self.check_budget(length, first)
-        if second & 0x80:
+        if masked:
             head += 4
-        if have < head or (opcode >= 8 and have < head + length):
+        if have < head or (control and have < head + length):
             self.need = head + length - have
-            return False
-        self.opcode = opcode
-        self.fin = first & 0x80 != 0
-        self.rsv = first & 0x70
-        if opcode < 8:
-            self.count_fragment(self.fin)
+            return 0
+        self.first = first
+        if not control and (self.fragments or not first & 0x80):
+            self.count_fragment(first & 0x80 != 0)
         start = position + head
         stop = start + length
         if have < head + length:
-            self.begin_partial(start, length, second & 0x80 != 0)
-            return False
-        if second & 0x80:
-            self.payload = mask_slice(buffer, start, stop, buffer[start - 4 : start])
+            return self.begin_partial(start, length, masked)
+        if masked:
+            self.payload = unmask_slice(buffer, start, stop)
         else:
             self.payload = buffer[start:stop]
         self.position = stop
-        return True
+        return first | 0x100
 
-    def check_start(self, first: int, second: int) -> int:
-        """Check what the first two bytes must be (RFC 6455 5.1, 5.2, 5.4, 5.5); return the opcode."""
+    def check_start(self, first: int, length: int, masked: bool) -> None:
+        """Check what the first two bytes must be (RFC 6455 5.1, 5.2, 5.4, 5.5)."""
         opcode = first & 0x0F
         if first & 0x70:
             self.check_reserved(first & 0x70, opcode)
@@ -125,7 +139,7 @@ class FrameReader:
                 raise ProtocolError(1002, f"Opcode {opcode} is reserved")
             if not first & 0x80:
                 raise ProtocolError(1002, "Control frame in fragments")
-            if second & 0x7F > 125:
+            if length > 125:
                 raise ProtocolError(1002, "Control frame of more than 125 bytes")
         elif opcode > 2:
             raise ProtocolError(1002, f"Opcode {opcode} is reserved")
@@ -134,9 +148,8 @@ class FrameReader:
                 raise ProtocolError(1002, "Continuation frame, but no message was begun")
         elif self.fragments:
             raise ProtocolError(1002, "New message before the last one was complete")
-        if (second & 0x80 != 0) != self.expect_mask:
+        if masked != self.expect_mask:
             raise ProtocolError(1002, "Frame is not masked" if self.expect_mask else "Frame is masked")
-        return opcode
 
     def check_reserved(self, rsv: int, opcode: int) -> None:
         """Refuse a reserved bit that no extension claims, or on a frame where it means nothing."""
@@ -163,48 +176,53 @@ class FrameReader:
         if fin:
             self.fragments = 0
 
-    def begin_partial(self, start: int, length: int, masked: bool) -> None:
+    def begin_partial(self, start: int, length: int, masked: bool) -> int:
         """Start on a payload that is not all there."""
-        self.key = self.buffer[start - 4 : start] if masked else b""
+        self.partial = new_partial(length, self.buffer[start - 4 : start] if masked else b"")
         self.missing = length
-        self.partial = bytearray()
         self.position = start
-        self.take_partial()
+        return self.take_partial()
 
-    def take_partial(self) -> bool:
-        """Add what came to the payload in progress; True when it is complete."""
+    def take_partial(self) -> int:
+        """Add what came to the payload in progress; return what `try_frame` does."""
         partial = self.partial
         assert partial is not None
         position = self.position
         size = min(self.missing, len(self.buffer) - position)
-        stop = position + size
-        if self.key:
-            turn = len(partial) & 3
-            partial += mask_slice(self.buffer, position, stop, self.key[turn:] + self.key[:turn])
-        else:
-            partial += self.buffer[position:stop]
-        self.missing -= size
+        if size:
+            partial.add(self.buffer, position, position + size)
+            self.missing -= size
         self.need = self.missing
         if self.missing:
             self.buffer = b""
             self.position = 0
-            return False
-        self.position = stop
-        self.payload = bytes(partial)
+            return 0
+        self.position = position + size
+        self.payload = partial.whole()
         self.partial = None
-        return True
+        return self.first | 0x100
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
-        """Add bytes of any number; none at all is the end of the stream."""
-        chunk = bytes(data)
-        if not chunk:
+        """Add bytes of any number; none at all is the end of the stream.
+
+        They are copied: the payload in progress is taken to its place from where they are.
+        """
+        if not data:
             self.at_eof = True
-            return
-        if self.position < len(self.buffer):
-            self.buffer = self.buffer[self.position :] + chunk
+        elif self.missing and self.position >= len(self.buffer):
+            view = memoryview(data).cast("B")
+            size = min(self.missing, len(view))
+            assert self.partial is not None
+            self.partial.add(view, 0, size)
+            self.missing -= size
+            self.buffer = bytes(view[size:])
+            self.position = 0
+        elif self.position < len(self.buffer):
+            self.buffer = self.buffer[self.position :] + bytes(data)
+            self.position = 0
         else:
-            self.buffer = chunk
-        self.position = 0
+            self.buffer = bytes(data)
+            self.position = 0
 
     def refill(self) -> Generator[int, bytes | bytearray | memoryview, None]:
         """Starve: ask for the bytes that `try_frame` wants."""
@@ -215,6 +233,8 @@ class FrameReader:
         """Drop what was fed and not parsed."""
         self.buffer = b""
         self.position = 0
+        self.partial = None
+        self.missing = 0
 
     def unread(self) -> int:
         """Return how many bytes were fed and not parsed."""

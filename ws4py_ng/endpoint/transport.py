@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
 __all__ = ["NO_TRANSPORT", "SENT", "Fragments", "Sent", "Transport"]
@@ -27,11 +26,25 @@ class Fragments(Protocol):
         """
 
 
+class Guard(Protocol):
+    """Be a lock, that of threads or another."""
+
+    def acquire(self) -> object:
+        """Wait for it."""
+
+    def release(self) -> None:
+        """Let it go."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *exc: Any) -> None: ...
+
+
 class Transport(Protocol):
     """Carry bytes out for an `Endpoint`, and keep its senders apart."""
 
     @property
-    def guard(self) -> AbstractContextManager[object]:
+    def guard(self) -> Guard:
         """Held while a frame is encoded and put into the outbox; never while it is sent."""
 
     def written(self) -> Any:
@@ -63,6 +76,10 @@ class _NoTransport:
 
     def __init__(self) -> None:
         self.guard = self
+
+    def acquire(self) -> None: ...
+
+    def release(self) -> None: ...
 
     def __enter__(self) -> None: ...
 

@@ -8,11 +8,10 @@ those that need an event loop. It knows no socket and no clock.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import AbstractContextManager, nullcontext
 from math import inf
 from typing import Any
 
-from ..endpoint import SENT, Ending, Endpoint, Sent, Step
+from ..endpoint import NO_TRANSPORT, SENT, Ending, Endpoint, Sent, Step
 from ..keepalive import PeerTimeout
 from ..states import State
 from .fragments import OwnFragments
@@ -43,7 +42,7 @@ class MemoryTransport:
         self.need = 0
         self.ending: Ending | None = None
         self.next_tick = -inf
-        self.guard: AbstractContextManager[object] = nullcontext()
+        self.guard = NO_TRANSPORT.guard
         self.fragments = OwnFragments()
         self._session: Generator[Step, Any, Ending] | None = None
         self._ticked = State.CONNECTING

@@ -22,7 +22,7 @@ from ..codes import (
 )
 from ..exc import ProtocolError
 from ..limits import Limits
-from ..messaging import BinaryMessage, CloseControlMessage, Message, TextMessage
+from ..messaging import BinaryMessage, CloseControlMessage, Message, TextMessage, new_message
 from .kits import Kit, Scope
 
 __all__ = ["HostChannel", "HostEvent", "MessageStream", "Receive", "Send"]
@@ -63,10 +63,14 @@ class MessageStream:
             self._check_size(len(text))  # a character has at least a byte
             payload = text.encode("utf-8")
             self._check_size(len(payload))
-            return TextMessage._received(payload, text)
+            message = new_message(TextMessage)
+            message.data, message._text = payload, text
+            return message
         payload = bytes(event.get("bytes") or b"")
         self._check_size(len(payload))
-        return BinaryMessage._received(payload)
+        binary = new_message(BinaryMessage)
+        binary.data = payload
+        return binary
 
     def _check_size(self, size: int) -> None:
         limit = self._limits.max_message_size

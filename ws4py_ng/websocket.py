@@ -19,6 +19,7 @@ from .endpoint import NO_TRANSPORT, Endpoint, Transport
 from .exc import ConnectionClosed, ProtocolError
 from .limits import DEFAULT_LIMITS, Limits
 from .messaging import BinaryMessage, CloseControlMessage, Message, PongControlMessage, TextMessage
+from .shared import Shared, SharedMessage
 from .states import Event, State
 from .streaming import Stream
 from .transports.blocking import BlockingTransport
@@ -350,6 +351,12 @@ class _ForeignStream:
             frame = made.single(mask=mask) if opcode and fin else made.fragment(first=bool(opcode), last=fin, mask=mask)
         outbox.append(frame)
         return len(frame)
+
+    def share(self, message: SharedMessage) -> Shared:
+        """Encode a message that others are sent as well: here for this connection alone."""
+        outbox: list[bytes] = []
+        size = self.encode(message.opcode, message.data, outbox)
+        return Shared(outbox[0], size)
 
     def _cleanup(self) -> None:
         self._it._cleanup()

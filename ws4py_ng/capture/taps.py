@@ -51,6 +51,16 @@ def _tapped(base: Any) -> Any:
                 self._tap.failed(error)
                 raise
 
+        def send_now(self, piece: memoryview) -> int:
+            # How much of it is sent is not known before.
+            try:
+                sent: int = super().send_now(piece)
+            except OSError as error:
+                self._tap.failed(error)
+                raise
+            self._tap.sent(bytes(piece[:sent]))
+            return sent
+
         def close(self) -> None:
             super().close()
             self._tap.close()

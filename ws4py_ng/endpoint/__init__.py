@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from .sender import Buffer, Payload
 from .session import Ending, Endpoint, Step
-from .transport import NO_TRANSPORT, SENT, Fragments, Sent, Transport
+from .transport import NO_TRANSPORT, SENT, Fragments, Sent, Tenant, Transport
 
-__all__ = ["NO_TRANSPORT", "SENT", "Buffer", "Ending", "Endpoint", "Fragments", "Payload", "Sent", "Step", "Transport"]
+__all__ = [
+    "NO_TRANSPORT",
+    "SENT",
+    "Buffer",
+    "Ending",
+    "Endpoint",
+    "Fragments",
+    "Payload",
+    "Sent",
+    "Step",
+    "Tenant",
+    "Transport",
+]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -29,9 +30,10 @@ from ..codes import (
 )
 from ..exc import ConnectionClosed
 from ..messaging import CloseControlMessage, Message
+from ..shared import SharedMessage
 from ..states import NEXT, Event, State
 from ..streaming import Stream
-from .transport import NO_TRANSPORT, Transport
+from .transport import NO_TRANSPORT, Tenant, Transport
 
 __all__ = ["Buffer", "Payload", "Sender"]
 
@@ -60,6 +62,8 @@ class Sender:
         # on, and that a sender must, as too much waits already.
         self._crowded: Awaitable[object] | None = None
         self._full = False
+        # Who sends to many connections, this one among them.
+        self._tenants: tuple[Tenant, ...] = ()
 
     def send(self, payload: Payload, binary: bool = False) -> Any:
         """Send one message.
@@ -122,14 +126,19 @@ class Sender:
             payload = CloseControlMessage(code, text).data
         else:
             raise ValueError(f"Close code {describe(code)} cannot be sent: use 1000 to 1014 or 3000 to 4999")
-        with self._transport.guard:
-            if not self._advance(Event.CLOSE_SENT):
-                return None
-            self._append(CLOSE, payload)
+        if not self._append_close(payload):
+            return None
         try:
             return self._transport.written()
         except ConnectionClosed:
             return None  # the peer is gone: nothing is left to close
+
+    def _append_close(self, payload: bytes) -> bool:
+        with self._transport.guard:
+            advances = self._advance(Event.CLOSE_SENT)
+            if advances:
+                self._append(CLOSE, payload)
+        return advances
 
     def _send_frame(self, opcode: int, data: Buffer, fin: bool = True) -> Any:
         transport = self._transport
@@ -148,6 +157,8 @@ class Sender:
             guard.release()
         if waits:
             return transport.fragments.wait(partial(self._send_frame, opcode, data, fin), len(data))
+        if fin and not opcode and self._tenants:
+            self._relieved()
         return transport.written()
 
     def _refuse(self) -> None:
@@ -194,9 +205,36 @@ class Sender:
         self._frames_sent += 1
         self._outbox_size += self._stream.encode(opcode, data, self._outbox, fin)
 
+    # For who sends to many: see `Transport.post`
+
+    def _put(self, message: SharedMessage, room: float) -> bool:
+        """Put a message that others are sent as well into the outbox, if that holds less than ``room`` bytes."""
+        with self._transport.guard:
+            if self._state is not State.OPEN:
+                self._refuse()
+            if self._fragmenting or self._full or self._outbox_size >= room:
+                return False
+            shared = self._stream.share(message)
+            self._outbox.append(shared.piece)
+            self._outbox_size += shared.size
+        return True
+
+    def _part(self, code: int, reason: str) -> None:
+        """Begin the closing handshake without waiting for anybody."""
+        if self._append_close(CloseControlMessage(code, reason).data):
+            with suppress(ConnectionClosed):
+                self._transport.push()
+
+    def _relieved(self) -> None:
+        """Tell who sends to many that there is room again."""
+        for tenant in self._tenants:
+            tenant.has_room()
+
     def bytes_to_send(self) -> bytes:
         """Take what is to be sent, if no transport does; for a session driven by hand."""
-        return b"".join(self._take_outbox())
+        sent = b"".join(self._take_outbox())
+        self._relieved()
+        return sent
 
     def _take_outbox(self) -> list[bytes]:
         with self._transport.guard:

@@ -182,6 +182,8 @@ class Endpoint(Sender):
                 return None
             self._ended = True
             self._advance(Event.ENDED)
+        for tenant in self._tenants:
+            tenant.ended()
         try:
             return self.closed(code, reason)
         except Exception as error:

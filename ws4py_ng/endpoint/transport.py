@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-__all__ = ["NO_TRANSPORT", "SENT", "Fragments", "Sent", "Transport"]
+from ..limits import DEFAULT_LIMITS
+
+if TYPE_CHECKING:
+    from ..shared import SharedMessage
+    from .sender import Sender
+
+__all__ = ["NO_TRANSPORT", "SENT", "Fragments", "Sent", "Tenant", "Transport"]
 
 
 class Fragments(Protocol):
@@ -57,6 +63,35 @@ class Transport(Protocol):
     def now(self) -> float:
         """Return the time in seconds of a monotonic clock."""
 
+    # For who sends to many, and waits for none of them
+
+    @property
+    def home(self) -> object:
+        """What all connections of one loop have in common; None if any thread may deal with this one."""
+
+    def call_home(self, callback: Callable[[], object]) -> None:
+        """Call a function in the loop's thread: now if this is it, else soon. Raises RuntimeError when it is closed."""
+
+    def post(self, sender: Sender, message: SharedMessage) -> bool:
+        """Send a message that others are sent as well, and wait for nobody; from any thread.
+
+        False if the peer has to catch up first, or a message in fragments to end: then the
+        tenants of the connection are told when there is room. Raises ConnectionClosed.
+        """
+
+    def push(self) -> None:
+        """Send the outbox as far as that needs no waiting, and the rest by and by; from any thread."""
+
+
+class Tenant(Protocol):
+    """Be told what becomes of a connection, in whatever thread that is noticed; must not block nor raise."""
+
+    def has_room(self) -> None:
+        """Take note that `Transport.post` may succeed again."""
+
+    def ended(self) -> None:
+        """Take note that the connection has ended."""
+
 
 class Sent:
     """Be what `send` returns where it does not block: await it, or leave it."""
@@ -99,6 +134,16 @@ class _NoTransport:
 
     def now(self) -> float:
         return 0.0
+
+    home = None
+
+    def call_home(self, callback: Callable[[], object]) -> None:
+        callback()
+
+    def post(self, sender: Sender, message: SharedMessage) -> bool:
+        return sender._put(message, DEFAULT_LIMITS.max_outbox)
+
+    def push(self) -> None: ...
 
 
 NO_TRANSPORT: Transport = _NoTransport()

@@ -17,6 +17,10 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from ..codes import GOING_AWAY
+from ..endpoint import Endpoint
+from ..exc import ConnectionClosed
+from ..messaging import Message
+from ..pubsub.hub import Hub
 from ..transports.managed import never_waiting
 from .loop import Loop, descriptor_of
 
@@ -26,6 +30,8 @@ logger = logging.getLogger("ws4py_ng")
 
 # select() has room for descriptors below this one, on POSIX.
 FD_SETSIZE = 1024
+# The topic of a broadcast, which all connections are in that it finds.
+ALL = "all"
 # How many events are taken from a kqueue at once.
 KQUEUE_BATCH = 1024
 
@@ -210,6 +216,7 @@ class WebSocketManager(Loop, threading.Thread):
     def __init__(self, poller: Poller | None = None) -> None:
         threading.Thread.__init__(self, name="WebSocketManager")
         Loop.__init__(self, best_poller() if poller is None else poller, lambda: best_poller(0.0))
+        self._hub = Hub()
 
     def __len__(self) -> int:
         return len(self.websockets)
@@ -252,6 +259,7 @@ class WebSocketManager(Loop, threading.Thread):
                 return
             logger.info("Removing websocket %s, descriptor %s", type(websocket).__name__, fd)
             self._strike(fd)
+        self._hub.unsubscribe(websocket)
 
     def close_all(self, code: int = GOING_AWAY, message: str = "Server is shutting down") -> None:
         """Begin the closing handshake with every peer; it does not wait for any."""
@@ -264,9 +272,24 @@ class WebSocketManager(Loop, threading.Thread):
                     logger.debug("%s cannot be closed: %s", type(ws).__name__, error)
 
     def broadcast(self, message: Any, binary: bool = False) -> None:
-        """Send a message to every peer; it waits for none, and one that fails is passed over."""
+        """Send a message to every peer; it waits for none, and one that fails is passed over.
+
+        It is a publish to all of them: encoded once, and who leaves more than 1 MiB unread is closed
+        with 1013. A class with a ``send`` of its own, and a websocket that is none of ours, is sent to.
+        Raises ValueError for bytes that are no text, unless ``binary``.
+        """
+        shares = isinstance(message, str | bytes | bytearray | memoryview | Message)
+        others = []
+        for ws in self:
+            if shares and isinstance(ws, Endpoint) and type(ws).send is Endpoint.send:
+                with suppress(ConnectionClosed):
+                    self._hub.subscribe(ws, ALL)
+            else:
+                others.append(ws)
+        if shares:
+            self._hub.publish(ALL, message, binary)
         with never_waiting():
-            for ws in self:
+            for ws in others:
                 if ws.terminated:
                     continue
                 try:

@@ -226,7 +226,7 @@ class AsyncioTransport(AsyncHooks):
         """Let go of the session, and hang up."""
         self.ending = ending
         self._session = None
-        self._flush()
+        self._write_last()
         self._let_senders_go()
         self.fragments.give_up()
         if self._timer is not None:

@@ -27,6 +27,11 @@ class AsyncioKit:
         """Call a function later; return what calls it off."""
         return self._loop.call_at(when, callback).cancel
 
+    @property
+    def home(self) -> asyncio.AbstractEventLoop:
+        """The loop."""
+        return self._loop
+
     def call_threadsafe(self, callback: Callable[[], object]) -> None:
         """Call a function soon, at the request of another thread."""
         self._loop.call_soon_threadsafe(callback)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from inspect import iscoroutine, iscoroutinefunction
 from time import monotonic
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..endpoint import Ending, Endpoint, Step
 from ..exc import ConnectionClosed
@@ -19,6 +19,11 @@ from ..keepalive import PeerTimeout
 from ..limits import Limits
 from ..states import State
 from .channels import LINGER, PlainChannel, open_channel
+from .rear import REAR
+
+if TYPE_CHECKING:
+    from ..endpoint.sender import Sender
+    from ..shared import SharedMessage
 
 __all__ = ["THREADS", "BlockingTransport", "Kit", "ThreadKit", "check_hooks"]
 
@@ -50,6 +55,9 @@ class Kit(Protocol):
     def channel(self, sock: Any) -> PlainChannel:
         """Wrap a socket."""
 
+    def spawn(self, function: Callable[[], object]) -> object:
+        """Run a function beside the rest."""
+
 
 class ThreadKit:
     """Be the kit of `threading`."""
@@ -57,6 +65,10 @@ class ThreadKit:
     lock = staticmethod(threading.Lock)
     ident = staticmethod(threading.get_ident)
     channel = staticmethod(open_channel)
+
+    def spawn(self, function: Callable[[], object]) -> None:
+        """Run a function beside the rest."""
+        threading.Thread(target=function, daemon=True).start()
 
 
 THREADS: Kit = ThreadKit()
@@ -115,6 +127,10 @@ class BlockingTransport:
         self._ticked = State.CONNECTING
         self._writing = kit.lock()
         self._broken = False
+        # What is left of pieces that were sent without a wait: it goes before the outbox.
+        self._rest: list[memoryview] = []
+        self._unsent = 0
+        self._spawned = False
         self.guard = kit.lock()
         self.fragments = _Fragments(kit)
         self.channel = kit.channel(sock)
@@ -169,6 +185,8 @@ class BlockingTransport:
             if not (done and self._endpoint._outbox):
                 break
             others, how = others and 0, {"blocking": False}  # who has it now looks there again
+        if done:
+            self._endpoint._relieved()
         return done
 
     def _send_outbox(self, others: int | None) -> bool:
@@ -176,7 +194,9 @@ class BlockingTransport:
         with self.guard:
             if others is None and endpoint._frames_sent > self._own + self._others:
                 return False
-            pieces = endpoint._swap_outbox()
+            pieces: list[Any] = endpoint._swap_outbox()
+        if self._rest:
+            pieces, self._rest, self._unsent = [*self._rest, *pieces], [], 0
         self._left = 0
         if self._broken:
             # The frame of who comes here may have been among those that were lost.
@@ -186,14 +206,83 @@ class BlockingTransport:
         try:
             self.channel.send(pieces)
         except BaseException as error:
-            # Half a frame may be on the wire: nothing may follow it. Whoever waits in a read wakes up.
-            self._broken = True
-            self._endpoint._lost()
-            self.channel.cut()
+            self._give_up()
             if isinstance(error, OSError):
                 raise ConnectionClosed(f"Cannot send on a terminated websocket: {error}") from error
             raise
         return True
+
+    def _give_up(self) -> None:
+        """Send nothing any more: half a frame may be on the wire. Whoever waits in a read wakes up."""
+        self._broken = True
+        self._endpoint._lost()
+        self.channel.cut()
+
+    # For who sends to many: no thread waits for this peer, but `REAR`, which waits for all
+
+    home: object = None
+
+    def call_home(self, callback: Callable[[], object]) -> None:
+        """Call a function."""
+        callback()
+
+    def post(self, sender: Sender, message: SharedMessage) -> bool:
+        """Send a message that others are sent as well, unless the peer is behind."""
+        if not sender._put(message, self._limits.max_outbox - self._unsent):
+            return False
+        self.push()
+        return True
+
+    def push(self) -> None:
+        """Give the kernel what it takes of the outbox; the rest is sent by `REAR`, or a greenlet."""
+        if self.channel.can_send_now:
+            if not self._send_now():
+                REAR.add(self)
+        elif not self._spawned:
+            self._spawned = True
+            self._kit.spawn(self._send_beside)
+
+    def _send_beside(self) -> None:
+        try:
+            with suppress(ConnectionClosed):
+                self._flush(others=0, blocking=True)
+        finally:
+            self._spawned = False
+        if self._endpoint._outbox and not self._broken:
+            self.push()
+
+    def _send_now(self) -> bool:
+        """Send what the kernel takes; False if something is left that nobody else is about to send."""
+        rest, endpoint = self._rest, self._endpoint
+        while (self._rest or endpoint._outbox) and not self._broken and self._writing.acquire(blocking=False):
+            try:
+                rest = self._rest
+                for piece in endpoint._take_outbox():
+                    rest.append(memoryview(piece))
+                    self._unsent += len(piece)
+                while rest:
+                    sent = self.channel.send_now(rest[0])
+                    self._unsent -= sent
+                    if sent < len(rest[0]):
+                        rest[0] = rest[0][sent:]
+                        return False
+                    rest.pop(0)
+            except OSError:
+                self._give_up()
+            finally:
+                self._writing.release()
+        return True
+
+    def descriptor(self) -> int:
+        """Return the socket's descriptor, -1 if it is closed or of no use any more."""
+        return -1 if self._broken or self.channel._closed else int(self.channel.sock.fileno())
+
+    def go_on(self) -> bool:
+        """Send what the kernel takes; True when nothing is left, or another thread sends it."""
+        done = self._send_now()
+        if self._unsent < self._limits.max_outbox:
+            self._endpoint._relieved()
+        return done
 
     # Driving
 

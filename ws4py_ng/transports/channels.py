@@ -28,6 +28,8 @@ __all__ = ["JOIN_LIMIT", "LINGER", "PlainChannel", "TLSChannel", "open_channel"]
 JOIN_LIMIT = 128 * 1024
 # sendmsg takes at most this many pieces.
 MAX_PIECES = 1024
+# 0 where there is none: Windows.
+DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
 # How long a connection that we ended is read on, so that the peer can read our Close frame.
 LINGER = 2.0
 
@@ -100,6 +102,29 @@ class PlainChannel:
         finally:
             self._sending = False
             self._leave()
+
+    @property
+    def can_send_now(self) -> bool:
+        """Whether `send_now` can be used: on a socket of the system's own."""
+        return DONT_WAIT != 0 and _has_kernel_timeouts(self.sock)
+
+    def send_now(self, piece: memoryview) -> int:
+        """Send what the kernel takes without a wait; return how many bytes that were."""
+        self._sending = True
+        try:
+            if self._closed:
+                raise OSError(errno.EBADF, "the socket was closed here")
+            return self._send_now(piece)
+        except (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return 0
+        except ValueError as error:
+            raise OSError(errno.EBADF, str(error)) from error
+        finally:
+            self._sending = False
+            self._leave()
+
+    def _send_now(self, piece: memoryview) -> int:
+        return int(self.sock.send(piece, DONT_WAIT))
 
     def _send(self, pieces: list[bytes]) -> None:
         try:
@@ -255,6 +280,15 @@ class TLSChannel(PlainChannel):
                 self._wait(writes, self.write_timeout)
             except TimeoutError:
                 raise self._too_slow() from None
+
+    @property
+    def can_send_now(self) -> bool:
+        """Whether `send_now` can be used: when the connection is served."""
+        return DONT_WAIT != 0 and self.sock.gettimeout() == 0
+
+    def _send_now(self, piece: memoryview) -> int:
+        with self._lock:
+            return int(self.sock.write(piece))
 
     def pending(self) -> bool:
         """Tell whether OpenSSL holds bytes that the socket does not show."""

@@ -38,6 +38,9 @@ class CooperativeChannel(PlainChannel):
         self._shut_socket = shut
         self._ended_here = False
 
+    # A greenlet sends what nobody may wait for.
+    can_send_now = False
+
     def set_timeouts(self, read: float | None, write: float | None) -> None:
         """See `PlainChannel.set_timeouts`."""
         self.write_timeout = write

@@ -41,6 +41,7 @@ class EventletKit:
 
     lock = staticmethod(Semaphore)
     ident = staticmethod(greenthread.getcurrent)
+    spawn = staticmethod(eventlet.spawn)
 
     def channel(self, sock: Any) -> CooperativeChannel:
         """Wrap a socket."""

@@ -39,6 +39,7 @@ class GeventKit:
 
     lock = staticmethod(BoundedSemaphore)
     ident = staticmethod(gevent.getcurrent)
+    spawn = staticmethod(gevent.spawn)
 
     def channel(self, sock: Any) -> CooperativeChannel:
         """Wrap a socket."""

@@ -42,6 +42,10 @@ class Kit(Protocol):
     def call_at(self, when: float, callback: Callable[[], object]) -> Callable[[], object]:
         """Call a function later; return what calls it off."""
 
+    @property
+    def home(self) -> object:
+        """What all connections of one loop have in common."""
+
     def call_threadsafe(self, callback: Callable[[], object]) -> None:
         """Call a function soon, at the request of another thread; raises RuntimeError when all is over."""
 

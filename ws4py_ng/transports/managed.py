@@ -20,14 +20,18 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..codes import TRY_AGAIN_LATER
 from ..exc import ConnectionClosed
 from ..keepalive import PeerTimeout
 from ..states import State
 from .blocking import BlockingTransport
-from .channels import JOIN_LIMIT, TLSChannel
+from .channels import DONT_WAIT, JOIN_LIMIT, TLSChannel
+
+if TYPE_CHECKING:
+    from ..endpoint.sender import Sender
+    from ..shared import SharedMessage
 
 __all__ = ["ManagedTransport", "never_waiting"]
 
@@ -39,11 +43,10 @@ BACKLOG = 16
 # The same for what its own messages made a hook send: 16 MiB. The hook cannot wait, and the
 # peer cannot ask for more meanwhile.
 OWN_BACKLOG = 256
+# Without DONT_WAIT (Windows) a read is one of a socket that a selector has reported, and a send waits
+# for at most the write timeout.
 # Bytes that a peer is sent in a turn, so that a fast one does not keep the others waiting.
 SHARE = 1024 * 1024
-# 0 where there is none (Windows): a read is then one of a socket that a selector has reported,
-# and a send waits for at most the write timeout.
-DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
 
 _NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _thread = threading.local()
@@ -114,8 +117,22 @@ class ManagedTransport(BlockingTransport):
             if self._backlog or not endpoint._outbox:
                 break
         self._behind = self._unsent + endpoint._outbox_size
-        if self._behind and hurried and self.fell_behind is not None:
+        if not self._behind:
+            endpoint._relieved()
+        elif hurried and self.fell_behind is not None:
             self.fell_behind()
+
+    def post(self, sender: Sender, message: SharedMessage) -> bool:
+        """Send a message that others are sent as well, unless the peer is behind."""
+        if not sender._put(message, self._limits.max_outbox - self._behind):
+            return False
+        self.push()
+        return True
+
+    def push(self) -> None:
+        """Give the kernel what it takes of the outbox; the manager's thread sends the rest."""
+        with never_waiting(), suppress(ConnectionClosed):
+            self.flush()
 
     def _check_pace(self) -> None:
         """Close when the peer has left too much unread of what was sent before."""
@@ -166,23 +183,7 @@ class ManagedTransport(BlockingTransport):
         if not self._is_real:
             channel.send([piece])
             return len(piece)
-        # As in PlainChannel.send: who closes meanwhile leaves it to us to let the descriptor go.
-        channel._sending = True
-        try:
-            if channel._closed:
-                raise OSError(errno.EBADF, "the socket was closed here")
-            if not isinstance(channel, TLSChannel):
-                return int(channel.sock.send(piece, DONT_WAIT))
-            with channel._lock:
-                return int(channel.sock.write(piece))
-        except _NOT_NOW:
-            return 0
-        except ValueError as error:
-            raise OSError(errno.EBADF, str(error)) from error
-        finally:
-            channel._sending = False
-            if channel._closed:
-                channel._leave()
+        return int(channel.send_now(piece))
 
     def _send_all(self) -> None:
         pieces: list[Any] = list(self._backlog)

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..endpoint import NO_TRANSPORT, SENT, Ending, Endpoint, Sent, Step
 from ..keepalive import PeerTimeout
 from ..states import State
 from .fragments import OwnFragments
+
+if TYPE_CHECKING:
+    from ..endpoint.sender import Sender
+    from ..shared import SharedMessage
 
 __all__ = ["Clock", "MemoryTransport", "Turn", "run", "run_async"]
 
@@ -57,6 +61,19 @@ class MemoryTransport:
     def now(self) -> float:
         """Return the time of the clock."""
         return self.clock.time
+
+    home = None
+
+    def call_home(self, callback: Callable[[], object]) -> None:
+        """Call a function."""
+        callback()
+
+    def post(self, sender: Sender, message: SharedMessage) -> bool:
+        """Leave a message that others are sent as well to `take`, unless much waits for it already."""
+        return sender._put(message, self.endpoint._limits.max_outbox)
+
+    def push(self) -> None:
+        """Leave the outbox to `take`."""
 
     # What whoever drives it does
 

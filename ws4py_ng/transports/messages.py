@@ -23,6 +23,7 @@ from ..codes import (
 from ..exc import ProtocolError
 from ..limits import Limits
 from ..messaging import BinaryMessage, CloseControlMessage, Message, TextMessage, new_message
+from ..shared import Shared, SharedMessage
 from .kits import Kit, Scope
 
 __all__ = ["HostChannel", "HostEvent", "MessageStream", "Receive", "Send"]
@@ -120,6 +121,15 @@ class MessageStream:
         else:
             outbox.append({"type": "websocket.send", "text": str(data, "utf-8")})
         return len(data)
+
+    def share(self, message: SharedMessage) -> Shared:
+        """Return the event that sends a message which others are sent as well."""
+        shared = message.frames.get("event")
+        if shared is None:
+            outbox: list[HostEvent] = []
+            size = self.encode(message.opcode, message.data, outbox)
+            shared = message.frames["event"] = Shared(outbox[0], size)
+        return shared
 
     def use_extension(self, extension: object) -> None:
         """Refuse: compression is the host's."""

@@ -4,12 +4,16 @@ Beyond `Limits.max_outbox` the peer is behind: the session and who awaits rest u
 most of it. Beyond `Limits.max_unsent` who does not await is stopped. A peer that takes nothing for
 `Limits.write_timeout` is given up. Other threads may send: what they add to the outbox the loop
 sends. They cannot wait.
+
+A message that many connections are sent (`post`) is written a portion at a time, and no more of it
+while the peer is behind: asyncio would make a copy of the rest for each of them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import suppress
 from math import inf
 from threading import Lock, get_ident
 from typing import TYPE_CHECKING, Any
@@ -23,12 +27,16 @@ from .fragments import AsyncFragments
 
 if TYPE_CHECKING:
     from ..endpoint import Endpoint
+    from ..endpoint.sender import Sender
     from ..limits import Limits
+    from ..shared import SharedMessage
 
 __all__ = ["Drained", "Outlet"]
 
 # Below this size a join costs less than a second system call.
 JOIN_LIMIT = 128 * 1024
+# What is written at once of a message that many are sent.
+PORTION = 64 * 1024
 
 
 class Outlet(asyncio.BufferedProtocol):
@@ -43,6 +51,7 @@ class Outlet(asyncio.BufferedProtocol):
         self._in_turn = False
         self._room: Sent = SENT  # what a sender may await
         self._drained: asyncio.Future[None] | None = None
+        self._rest: memoryview | None = None  # of a message that many are sent; nothing may be sent before it
         self._handed_over = 0
         self._taken = -inf
         self._write_timer: asyncio.TimerHandle | None = None
@@ -97,8 +106,63 @@ class Outlet(asyncio.BufferedProtocol):
             raise ConnectionClosed(f"Cannot send on a terminated websocket: {error}") from error
         return SENT
 
+    # For who sends to many
+
+    @property
+    def home(self) -> asyncio.AbstractEventLoop:
+        """The loop."""
+        return self._loop
+
+    def call_home(self, callback: Callable[[], object]) -> None:
+        """Call a function in the loop's thread."""
+        if get_ident() == self._thread:
+            callback()
+        else:
+            self._loop.call_soon_threadsafe(callback)
+
+    def post(self, sender: Sender, message: SharedMessage) -> bool:
+        """Send a message that others are sent as well, unless the peer is behind."""
+        transport = self._transport
+        if self._room is not SENT or transport is None or transport.is_closing():
+            if sender._state is not State.OPEN:
+                sender._refuse()
+            return False
+        if self._in_turn or sender._outbox or get_ident() != self._thread:
+            if not sender._put(message, self._limits.max_outbox):
+                return False
+            self.written()
+            return True
+        with self.guard:
+            if sender._state is not State.OPEN:
+                sender._refuse()
+            if sender._fragmenting:
+                return False
+            shared = sender._stream.share(message)
+        self._handed_over += shared.size
+        if shared.size <= PORTION:
+            transport.write(shared.piece)
+        else:
+            self._rest = memoryview(shared.piece)
+            self._write_rest()
+        return True
+
+    def push(self) -> None:
+        """Send the outbox."""
+        with suppress(ConnectionClosed):
+            self.written()
+
+    def _write_rest(self) -> None:
+        while self._rest is not None and self._room is SENT:
+            self._transport.write(self._rest[:PORTION])
+            self._rest = self._rest[PORTION:] or None
+
     def _flush(self) -> None:
         ws = self._ws
+        if self._rest is not None:
+            self._write_rest()
+            if self._rest is not None:
+                ws._full = ws._outbox_size >= self._limits.max_unsent
+                return
         with self.guard:
             pieces = ws._outbox
             if not pieces:
@@ -130,9 +194,21 @@ class Outlet(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         """Go on."""
-        self._ws._full = False
+        ws = self._ws
+        ws._full = False
         self._let_senders_go()
-        self._relieve()
+        if self._rest is not None:
+            self._flush()
+        if self._room is SENT:
+            ws._relieved()
+            self._relieve()
+
+    def _write_last(self) -> None:
+        """Write all that is left: there is nobody any more who could go on later."""
+        rest, self._rest = self._rest, None
+        if rest is not None and self._transport is not None:
+            self._transport.write(rest)
+        self._flush()
 
     def _let_senders_go(self) -> None:
         self._room = SENT

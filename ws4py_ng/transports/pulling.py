@@ -27,7 +27,9 @@ from .kits import Channel, Event, Kit, Scope
 
 if TYPE_CHECKING:
     from ..endpoint import Endpoint
+    from ..endpoint.sender import Sender
     from ..limits import Limits
+    from ..shared import SharedMessage
 
 __all__ = ["LINGER", "Channel", "Event", "Kit", "PullTransport", "Scope"]
 
@@ -101,6 +103,29 @@ class PullTransport:
         if not self._is_over:
             self.written()
 
+    # For who sends to many
+
+    @property
+    def home(self) -> object:
+        """The loop, or what an async library has for one."""
+        return self._kit.home
+
+    def call_home(self, callback: Callable[[], object]) -> None:
+        """Call a function in the loop's thread."""
+        callback() if get_ident() == self._thread else self._kit.call_threadsafe(callback)
+
+    def post(self, sender: Sender, message: SharedMessage) -> bool:
+        """Send a message that others are sent as well, unless the peer is behind."""
+        has_room = sender._put(message, self._limits.max_outbox - self._in_flight)
+        if has_room:
+            self.written()
+        return has_room
+
+    def push(self) -> None:
+        """Send the outbox."""
+        with suppress(ConnectionClosed):
+            self.written()
+
     # Writing
 
     async def flush(self) -> None:
@@ -147,6 +172,7 @@ class PullTransport:
         room, self._room = self._room, None
         if room is not None:
             room.set()
+        self._ws._relieved()
 
     def _moved(self) -> None:
         self._moved_at = self._kit.now()

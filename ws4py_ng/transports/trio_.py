@@ -75,6 +75,11 @@ class TrioKit:
         self._nursery.start_soon(wait)
         return scope.cancel
 
+    @property
+    def home(self) -> trio.lowlevel.TrioToken:
+        """The token of the run."""
+        return self._token
+
     def call_threadsafe(self, callback: Callable[[], object]) -> None:
         """Call a function soon, at the request of another thread."""
         self._token.run_sync_soon(callback)

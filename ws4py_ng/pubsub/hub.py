@@ -1,0 +1,315 @@
+"""Topics with members on any transport: subscribe, publish, and who is there.
+
+    hub = Hub()
+
+    class Chat(WebSocket):
+        def opened(self):
+            hub.subscribe(self, "lobby", info="Ada")
+
+        def received_message(self, message):
+            hub.publish("lobby", message, exclude=self)
+
+A message is encoded once for each way of encoding that its members have, and handed to each
+transport without waiting for any peer. The lock is held to change the books and never to send. A
+connection that ends has left every topic before its `closed` is called.
+
+A topic is a name, and there are no wildcards: a publish is then one look into a table however many
+topics there are, a message that several patterns fit cannot come twice, and history, presence and a
+bus's subscriptions mean the same everywhere. Who wants several topics subscribes to each.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from functools import partial
+from secrets import token_bytes
+from typing import Any
+
+from ..endpoint import Endpoint
+from ..exc import ConnectionClosed
+from ..shared import SharedMessage
+from ..states import State
+from .books import Books, Event
+from .bus import Bus, MemoryBus
+from .envelope import Envelope
+from .member import Member, MemberStatus, Policy, Subscription
+from .status import HubStatus, Presence, Receipt
+from .topics import Group
+
+__all__ = ["Hub"]
+
+logger = logging.getLogger("ws4py_ng")
+
+KIB = 1024
+MIB = 1024 * 1024
+
+
+class Hub(Books):
+    """Publish to the members of topics, from any thread.
+
+    ``policy`` and ``max_pending`` (bytes) are for members who cannot keep up: what waits for one
+    beyond what its transport takes (`Limits.max_outbox`). ``history`` messages of each topic, of
+    ``history_bytes`` at most, are sent to those who join late; 1 is the last value. Of topics that
+    nobody is in, ``max_idle_topics`` keep their history. ``joined`` and ``left`` are called with a
+    `Presence`, without a lock. ``bus`` brings what the hubs of other processes publish.
+    """
+
+    def __init__(
+        self,
+        bus: Bus | None = None,
+        *,
+        policy: Policy | str = Policy.CLOSE,
+        max_pending: int = 1 * MIB,
+        history: int = 0,
+        history_bytes: int = 256 * KIB,
+        max_idle_topics: int = 1000,
+        joined: Event | None = None,
+        left: Event | None = None,
+    ) -> None:
+        for name, value in {"max_pending": max_pending, "history_bytes": history_bytes}.items():
+            if value < 1:
+                raise ValueError(f"{name} is {value!r}, expected at least 1 byte")
+        for name, value in {"history": history, "max_idle_topics": max_idle_topics}.items():
+            if value < 0:
+                raise ValueError(f"{name} is {value!r}, expected 0 or more")
+        Books.__init__(self, MemoryBus() if bus is None else bus, history, history_bytes, max_idle_topics, left)
+        self._policy = Policy(policy)
+        self._max_pending = max_pending
+        self._joined = joined
+        self._origin = token_bytes(8)
+        self._number = self._received = self._handed_out = self._duplicates = 0
+        self._dropped: dict[str, int] = {each.value: 0 for each in Policy}
+        self._counting = threading.Lock()
+        self._closed = False
+        self._bus.open(self._receive, self._bus_moved)
+
+    # Members
+
+    def subscribe(
+        self,
+        websocket: Endpoint,
+        topic: str,
+        *,
+        info: object = None,
+        policy: Policy | str | None = None,
+        replay: bool = True,
+        since: str | None = None,
+    ) -> None:
+        """Let a connection have what is published on a topic, from now on; again is no harm.
+
+        What is kept of the topic's history is sent first, unless ``replay`` is False. ``info`` is for
+        those who ask who is there. ``policy`` is for this topic. Raises ConnectionClosed when the
+        connection has ended already.
+        """
+        _check_topic(topic)
+        terms = self._policy if policy is None else Policy(policy)
+        with self._books():
+            member = self._members.get(id(websocket))
+            if member is None or member.ws() is not websocket:
+                member = Member(websocket, self._max_pending, self._count, self._forget, self._gone)
+                self._members[id(websocket)] = member
+                member.enter(websocket)
+            if topic in member.subscriptions:
+                return
+            found = Subscription(member, topic, terms, info)
+            member.subscriptions[topic] = found
+            books = self._topic(topic)
+            if books.is_idle:
+                self._idle.pop(topic, None)
+                self._bus.subscribe(topic)
+            books.add(found)
+            if replay:
+                member.replay(found, [kept.message for kept in books.history()])
+        if websocket._state is State.CLOSED:
+            member.ended()
+            raise ConnectionClosed("Cannot subscribe a terminated websocket: it is closed")
+        self._tell(self._joined, [found])
+        if member.waiting:
+            websocket._transport.call_home(member.has_room)
+
+    def unsubscribe(self, websocket: Endpoint, topic: str | None = None) -> None:
+        """Let a connection leave a topic, or all of them; none is no harm."""
+        left: list[Subscription] = []
+        with self._books():
+            member = self._members.get(id(websocket))
+            if member is not None and member.ws() is websocket:
+                for name in list(member.subscriptions) if topic is None else [topic]:
+                    left += self._remove(member, name)
+        self._tell(self._left, left)
+
+    def members(self, topic: str) -> list[Presence]:
+        """Tell who of this process is in a topic."""
+        with self._books():
+            found = self._topics.get(topic)
+            subscriptions = [] if found is None else list(found.subscriptions.values())
+        return [Presence(topic, each.info, each.member.ws()) for each in subscriptions]
+
+    def topics(self) -> list[str]:
+        """Name the topics that somebody of this process is in."""
+        with self._books():
+            return [name for name, topic in self._topics.items() if not topic.is_idle]
+
+    def history(self, topic: str) -> list[bytes]:
+        """Return what is kept for those who join late, oldest first."""
+        with self._books():
+            found = self._topics.get(topic)
+            return [] if found is None else [kept.message.data for kept in found.history()]
+
+    # Publishing
+
+    def publish(
+        self,
+        topic: str,
+        data: object,
+        binary: bool | None = None,
+        exclude: Endpoint | Iterable[Endpoint] | None = None,
+    ) -> Receipt:
+        """Send a message to every member of a topic, but ``exclude``; it waits for nobody.
+
+        A str is text, bytes are binary unless ``binary`` is False, a Message is what it is. Says how
+        many members of this process it was handed to, and what the bus did with it. Raises
+        ValueError for what cannot be sent, RuntimeError when the hub is closed.
+        """
+        _check_topic(topic)
+        message = SharedMessage.of(data, binary)
+        if self._closed:
+            raise RuntimeError("The hub is closed: make another")
+        with self._books():
+            self._number += 1
+            number = self._number
+            groups = self._record(topic, message, "")
+        members = self._spread(groups, message, _keys(exclude))
+        envelope = Envelope(self._origin, number, message.opcode, message.data)
+        return Receipt(members, self._bus.publish(topic, envelope.pack()))
+
+    def _record(self, name: str, message: SharedMessage, offset: str) -> tuple[Group, ...]:
+        """Keep a message, and tell who is to have it; the lock is held."""
+        topic = self._topics.get(name)
+        if topic is None:
+            if not self._history:
+                return ()
+            topic = self._topic(name)
+        topic.keep(message, offset)
+        if topic.is_idle:
+            self._retire(name, topic)
+        return topic.groups()
+
+    def _spread(self, groups: tuple[Group, ...], message: SharedMessage, exclude: frozenset[int]) -> int:
+        members = 0
+        for transport, subscriptions in groups:
+            members += len(subscriptions)
+            if exclude:
+                members -= sum(each.member.key in exclude for each in subscriptions)
+            try:
+                transport.call_home(partial(_hand_out, subscriptions, message, exclude))
+            except RuntimeError as error:
+                logger.debug("%d members are gone with their loop: %s", len(subscriptions), error)
+        with self._counting:
+            self._handed_out += members
+        return members
+
+    def _receive(self, topic: str, raw: bytes, offset: str) -> None:
+        """Hand out what the bus brings, once, unless it is our own."""
+        try:
+            envelope = Envelope.unpack(raw)
+        except ValueError as error:
+            logger.warning("What came on topic %r is passed over: %s", topic, error)
+            return
+        if envelope.origin == self._origin:
+            return
+        message = SharedMessage(envelope.opcode, envelope.data)
+        with self._books():
+            found = self._topics.get(topic)
+            if found is None or found.is_idle:
+                return
+            if not found.seen.is_new(envelope):
+                self._duplicates += 1
+                return
+            self._received += 1
+            groups = self._record(topic, message, offset)
+        self._spread(groups, message, frozenset())
+
+    def _bus_moved(self, connected: bool) -> None:
+        """Take note that the bus is away, or back."""
+
+    # How it is doing
+
+    def _count(self, policy: Policy) -> None:
+        with self._counting:
+            self._dropped[policy.value] += 1
+
+    @property
+    def status(self) -> HubStatus:
+        """What the hub holds now, and what it has done."""
+        with self._books():
+            members = list(self._members.values())
+            topics = sum(not topic.is_idle for topic in self._topics.values())
+        each = [member.status for member in members]
+        with self._counting:
+            dropped, handed_out = dict(self._dropped), self._handed_out
+        return HubStatus(
+            topics=topics,
+            members=len(members),
+            subscriptions=sum(len(status.topics) for status in each),
+            pending_messages=sum(status.pending_messages for status in each),
+            pending_bytes=sum(status.pending_bytes for status in each),
+            published=self._number,
+            received=self._received,
+            handed_out=handed_out,
+            duplicates=self._duplicates,
+            dropped=dropped,
+            bus=self._bus.status,
+        )
+
+    def member_status(self, websocket: Endpoint) -> MemberStatus | None:
+        """Say how one member is doing; None for who is none."""
+        with self._books():
+            member = self._members.get(id(websocket))
+        return member.status if member is not None and member.ws() is websocket else None
+
+    def close(self) -> None:
+        """Let every member go, as it is, and end the bus; twice is no harm."""
+        if self._closed:
+            return
+        self._closed = True
+        with self._books():
+            members = list(self._members.values())
+        for member in members:
+            member.ended()
+        self._bus.close()
+
+    def __enter__(self) -> Hub:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _hand_out(subscriptions: tuple[Subscription, ...], message: SharedMessage, exclude: frozenset[int]) -> None:
+    """Give a message to members whose connections live here."""
+    for subscription in subscriptions:
+        member = subscription.member
+        ws: Any = member.ws()
+        if ws is None or (exclude and member.key in exclude):
+            continue
+        try:
+            if member.waiting or not ws._transport.post(ws, message):
+                member.wait(subscription, message)
+        except ConnectionClosed:
+            continue  # it is about to leave
+        except Exception:
+            # Whatever it is, the others are to be served.
+            logger.exception("%s cannot be sent what was published", type(ws).__name__)
+
+
+def _keys(exclude: Endpoint | Iterable[Endpoint] | None) -> frozenset[int]:
+    if exclude is None:
+        return frozenset()
+    return frozenset((id(exclude),)) if isinstance(exclude, Endpoint) else frozenset(map(id, exclude))
+
+
+def _check_topic(topic: object) -> None:
+    if not isinstance(topic, str) or not topic:
+        raise ValueError(f"A topic is a str that is not empty, got {topic!r:.60}")

@@ -1,0 +1,232 @@
+"""One connection of a hub: what waits for it, and what happens when that is too much.
+
+A message goes straight to the connection's transport while that has room. When it has none, the
+message waits here: a reference to what all members share, so that a thousand who are behind cost
+no copy. What waits is bounded in bytes, and `Policy` says what happens beyond that.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from math import inf
+from typing import NamedTuple
+
+from ..codes import TRY_AGAIN_LATER
+from ..endpoint import Endpoint
+from ..exc import ConnectionClosed
+from ..shared import SharedMessage
+
+__all__ = ["Member", "MemberStatus", "Policy", "Subscription"]
+
+logger = logging.getLogger("ws4py_ng")
+
+# What a place in the outbox costs, beside the message that all share.
+PLACE = 128
+REASON = "Too much is left unread"
+
+# Held to change the tenants of a connection, which may be in several hubs.
+_tenancy = threading.Lock()
+
+
+class Policy(StrEnum):
+    """Say what happens when more waits for a member than may."""
+
+    DROP_OLDEST = "drop_oldest"
+    """What has waited longest is dropped."""
+    DROP_NEWEST = "drop_newest"
+    """What comes is dropped, until there is room."""
+    CONFLATE = "conflate"
+    """Of each topic only the last message waits, from the beginning."""
+    CLOSE = "close"
+    """The connection is closed with 1013."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStatus:
+    """Say how a member is doing: what waits for it, and how many messages it has not got."""
+
+    topics: tuple[str, ...]
+    pending_messages: int
+    pending_bytes: int
+    dropped: int
+
+
+class Subscription:
+    """Say that a member is in a topic, and on what terms."""
+
+    __slots__ = ("info", "member", "policy", "topic")
+
+    def __init__(self, member: Member, topic: str, policy: Policy, info: object) -> None:
+        self.member = member
+        self.topic = topic
+        self.policy = policy
+        self.info = info
+
+
+class _Waiting(NamedTuple):
+    message: SharedMessage
+    subscription: Subscription
+    size: int
+
+
+class Member:
+    """Be a connection's place in a hub; it is told by the connection when there is room, and at the end.
+
+    The connection holds its member, a member only knows its connection: who is forgotten by
+    everybody else is forgotten by its hubs.
+    """
+
+    def __init__(
+        self,
+        ws: Endpoint,
+        max_pending: int,
+        count: Callable[[Policy], None],
+        forget: Callable[[Member], None],
+        gone: deque[Member | int],
+    ) -> None:
+        self.key = id(ws)
+        self.subscriptions: dict[str, Subscription] = {}
+        self.waiting: deque[_Waiting] = deque()
+        self.pending = 0
+        self.dropped = 0
+        self._max_pending = max_pending
+        self._count = count
+        self._forget = forget
+        self._lock = threading.Lock()
+        self._draining = False
+        self._again = False
+        # The garbage collector may come at any time, and must not wait for a lock.
+        key = self.key
+        self.ws = weakref.ref(ws, lambda _: gone.append(key))
+
+    def enter(self, ws: Endpoint) -> None:
+        """Let the connection tell us what becomes of it."""
+        with _tenancy:
+            ws._tenants = (*ws._tenants, self)
+
+    def leave(self, ws: Endpoint) -> None:
+        """Be told no more."""
+        with _tenancy:
+            ws._tenants = tuple(each for each in ws._tenants if each is not self)
+
+    @property
+    def status(self) -> MemberStatus:
+        """How the member is doing."""
+        with self._lock:
+            return MemberStatus(tuple(self.subscriptions), len(self.waiting), self.pending, self.dropped)
+
+    # What waits
+
+    def replay(self, subscription: Subscription, messages: list[SharedMessage]) -> None:
+        """Let what was published before wait, ahead of what is published from now on; `has_room` sends it."""
+        with self._lock:
+            for message in messages:
+                self._append(message, subscription)
+
+    def wait(self, subscription: Subscription, message: SharedMessage) -> None:
+        """Let a message wait that the transport did not take, as far as there is room."""
+        with self._lock:
+            closes = self._admit(message, subscription)
+        if closes:
+            self._close()
+        else:
+            self.has_room()
+
+    def _append(self, message: SharedMessage, subscription: Subscription) -> None:
+        size = len(message.data) + PLACE
+        self.waiting.append(_Waiting(message, subscription, size))
+        self.pending += size
+
+    def _admit(self, message: SharedMessage, subscription: Subscription) -> bool:
+        """Queue a message by its policy; True if the connection is to be closed. The lock is held."""
+        policy = subscription.policy
+        # What is being sent at this moment stays where it is.
+        first = 1 if self._draining else 0
+        if policy is Policy.CONFLATE:
+            for index in range(first, len(self.waiting)):
+                if self.waiting[index].subscription is subscription:
+                    self._drop(index, policy)
+                    break
+        size = len(message.data) + PLACE
+        if self.pending + size > self._max_pending and self.waiting:
+            if policy is Policy.CLOSE:
+                return True
+            if policy is Policy.DROP_NEWEST:
+                self.dropped += 1
+                self._count(policy)
+                return False
+            while len(self.waiting) > first and self.pending + size > self._max_pending:
+                self._drop(first, policy)
+        self._append(message, subscription)
+        return False
+
+    def _drop(self, index: int, policy: Policy) -> None:
+        self.pending -= self.waiting[index].size
+        del self.waiting[index]
+        self.dropped += 1
+        self._count(policy)
+
+    def _close(self) -> None:
+        ws = self.ws()
+        if ws is None or ws._tenants == ():
+            return
+        self._count(Policy.CLOSE)
+        logger.warning("%s is closed with 1013: %d bytes wait for its peer", type(ws).__name__, self.pending)
+        self._forget(self)
+        if ws._transport.home is None:
+            # A transport of threads keeps references: what waited can go before the Close frame at no cost.
+            with suppress(ConnectionClosed), self._lock:
+                while self.waiting and ws._put(self.waiting.popleft().message, inf):
+                    pass
+        self.discard()
+        ws._part(TRY_AGAIN_LATER, REASON)
+
+    # What the connection tells
+
+    def has_room(self) -> None:
+        """Send what waits, as far as the transport takes it."""
+        with self._lock:
+            if self._draining:
+                self._again = True
+                return
+            self._draining = True
+        while True:
+            taken = self._post_first()
+            with self._lock:
+                if taken and self.waiting:
+                    self.pending -= self.waiting.popleft().size
+                if not (self.waiting and (taken or self._again)):
+                    self._draining = self._again = False
+                    return
+                self._again = False
+
+    def _post_first(self) -> bool:
+        ws = self.ws()
+        if ws is None or not self.waiting:
+            return False
+        try:
+            return ws._transport.post(ws, self.waiting[0].message)
+        except ConnectionClosed:
+            self.discard()
+        except Exception:
+            logger.exception("%s cannot be sent what was published", type(ws).__name__)
+            return True  # and what comes next may be better
+        return False
+
+    def discard(self) -> None:
+        """Let nothing wait any more."""
+        with self._lock:
+            self.waiting.clear()
+            self.pending = 0
+
+    def ended(self) -> None:
+        """Leave every topic: the connection has ended."""
+        self.discard()
+        self._forget(self)

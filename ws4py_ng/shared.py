@@ -1,0 +1,58 @@
+"""One message for many connections, encoded once for each way in which they encode.
+
+What decides about the bytes is the role (a client masks, RFC 6455 5.3) and what was agreed on
+compression. A `Stream` looks here whether somebody of its kind was served before. It knows no
+connection, and is kept for as long as somebody has yet to be sent it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, NamedTuple
+
+from .codes import BINARY, TEXT
+from .messaging import Message
+
+__all__ = ["Shared", "SharedMessage"]
+
+
+class Shared(NamedTuple):
+    """Hold what is put into an outbox: a frame, or a host's event, and its size in bytes."""
+
+    piece: Any
+    size: int
+    compressed: bool = False
+
+
+class SharedMessage:
+    """Hold a text or binary message that many connections are sent; ``frames`` is by kind of connection."""
+
+    __slots__ = ("data", "frames", "opcode")
+
+    def __init__(self, opcode: int, data: bytes) -> None:
+        self.opcode = opcode
+        self.data = data
+        self.frames: dict[Hashable, Shared] = {}
+
+    @classmethod
+    def of(cls, payload: object, binary: bool | None = None) -> SharedMessage:
+        """Make one of a str, which is text; of bytes, which are binary unless ``binary`` is False; of a Message.
+
+        Raises ValueError for anything else, and for bytes that are no text but should be.
+        """
+        if isinstance(payload, str):
+            return cls(TEXT, payload.encode("utf-8"))
+        if isinstance(payload, bytes | bytearray | memoryview):
+            data = bytes(payload)
+            if binary is not False:
+                return cls(BINARY, data)
+            try:
+                data.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise ValueError(
+                    f"These bytes are not UTF-8 text ({error.reason} at byte {error.start}): pass binary=True"
+                ) from None
+            return cls(TEXT, data)
+        if isinstance(payload, Message) and payload.opcode in (TEXT, BINARY):
+            return cls(payload.opcode, payload.data)
+        raise ValueError(f"Cannot publish {type(payload).__name__}: expected str, bytes or a text or binary Message")

@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 import ws4py_ng
+from test.browser import browser_fixture, needs_chromium, playwright_fixture  # noqa: F401 - fixtures
 from test.programs import WAIT, WS4PY_NG, Program
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="there is no `chromium` on the PATH: apt-get install -y chromium"
-)
+pytestmark = needs_chromium
 expect.set_options(timeout=WAIT * 1000)
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    """Start one browser for all tests; the profile is empty."""
-    profile = tmp_path_factory.mktemp("profile")
-    context = playwright.chromium.launch_persistent_context(
-        profile, executable_path=CHROMIUM, headless=True, args=FLAGS, timeout=WAIT * 1000
-    )
-    context.set_default_timeout(WAIT * 1000)
-    yield context
-    context.close()
 
 
 @pytest.fixture

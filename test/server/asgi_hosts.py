@@ -12,13 +12,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from types import TracebackType
 
 from test.programs import WAIT, environment
 
-__all__ = ["HOSTS", "Host", "Running"]
+__all__ = ["DOCS", "HOSTS", "Host", "Running", "docs_page", "missing"]
 
 PYTHON = (sys.executable, "-m")
 
@@ -28,11 +30,11 @@ class Host:
     """Hold a server: its command, where {port} and {app} are put in, and its abilities.
 
     ``denies``: it has the extension websocket.http.response, without which every refusal is a 403.
-    ``reasons``: it passes close reasons, ``from_peer`` the code of a peer, ``empties`` empty messages.
-    ``headers``: it
-    sends those of the accept.
-    ``early``: it keeps a frame that comes in one segment with the request. ``ends``: what peers get
-    at SIGTERM, None for nothing.
+    ``reasons_to_peer``, ``reasons_from_peer``: it passes close reasons; ``from_peer``: the code of a peer.
+    ``answers_code``: it answers a Close by the same code, not by 1000. ``empties``: it passes empty
+    messages. ``headers``: it sends those of the accept. ``early``: it keeps a frame that comes in one
+    segment with the request. ``too_big``: what is sent for a message beyond the application's limit.
+    ``ends``: what peers get at SIGTERM. Both are None for nothing.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Host:
     reasons_to_peer: bool = True
     from_peer: bool = True
     reasons_from_peer: bool = True
+    answers_code: bool = True
     empties: bool = True
     early: bool = False
     headers: bool = True
@@ -96,6 +99,7 @@ HOSTS = (
         "Listening on",
         ("daphne",),
         denies=False,
+        answers_code=False,
         reasons_to_peer=False,
         reasons_from_peer=False,
         empties=False,
@@ -115,14 +119,14 @@ def _free_port() -> int:
 class Running:
     """Run an application under a host until the `with` ends; ``lines`` are what both printed."""
 
-    def __init__(self, host: Host, app: str) -> None:
+    def __init__(self, host: Host, app: str, cwd: Path | None = None) -> None:
         self.host = host
         self.port = _free_port()
         command = [part.format(port=self.port, app=app) for part in host.command]
         variables = environment(PYTHONUNBUFFERED="1")
         # A session of its own: some hosts have workers, which outlive a parent that is killed.
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=variables, start_new_session=True
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=variables, start_new_session=True, cwd=cwd
         )
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self.lines: list[str] = []
@@ -130,10 +134,13 @@ class Running:
         self._reader.start()
 
     def __enter__(self) -> Running:
-        self.wait_line(self.host.ready)
-        deadline = time.monotonic() + WAIT
-        while not self._accepts():  # granian says that it is ready a moment before it listens
-            assert time.monotonic() < deadline, f"{self.host} does not listen: {self.lines}"
+        with contextlib.ExitStack() as undo:
+            undo.push(self)
+            self.wait_line(self.host.ready)
+            deadline = time.monotonic() + WAIT
+            while not self._accepts():  # granian says that it is ready a moment before it listens
+                assert time.monotonic() < deadline, f"{self.host} does not listen: {self.lines}"
+            undo.pop_all()
         return self
 
     def _accepts(self) -> bool:
@@ -170,3 +177,34 @@ class Running:
 def missing(host: Host) -> list[str]:
     """Name the libraries that a host needs and that are not here."""
     return [name for name in host.needs if find_spec(name) is None]
+
+
+# The docs
+
+DOCS = Path(__file__).parents[2] / "docs" / "reference" / "asgi.md"
+BEGIN, END = "<!-- made by test.server.asgi_hosts -->", "<!-- end of what was made -->"
+COLUMNS: dict[str, Callable[[Host], str]] = {
+    "a refusal is": lambda host: "its status and body" if host.denies else "403",
+    "headers of the accept": lambda host: "sent" if host.headers else "dropped",
+    "a frame in the segment of the request": lambda host: "kept" if host.early else "lost or refused",
+    "empty messages": lambda host: "pass" if host.empties else "are lost",
+    "our close reason": lambda host: "sent" if host.reasons_to_peer else "dropped",
+    "`closed` gets the peer's": lambda host: (
+        "1006" if not host.from_peer else "code and reason" if host.reasons_from_peer else "code"
+    ),
+    "a Close with 4321 is answered by": lambda host: "4321" if host.answers_code else "1000",
+    "a message too big": lambda host: str(host.too_big or "no Close, the end"),
+    "peers get at SIGTERM": lambda host: str(host.ends or "no Close, the end"),
+}
+
+
+def docs_page() -> str:
+    """Return the page as it should be."""
+    lines = [f"| | {' | '.join(map(str, HOSTS))} |", "| --- |" + " --- |" * len(HOSTS)]
+    lines += [f"| {title} | {' | '.join(map(cell, HOSTS))} |" for title, cell in COLUMNS.items()]
+    before, _, rest = DOCS.read_text("utf-8").partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{chr(10).join(lines)}\n\n{END}{rest.partition(END)[2]}"
+
+
+if __name__ == "__main__":
+    DOCS.write_text(docs_page(), "utf-8")

@@ -101,13 +101,39 @@ async def by_events(
         await send({"type": "websocket.send", **{key: event.get(key) for key in ("text", "bytes")}})
 
 
+# In frameworks: each an application with a page at / and our routes below what stands here; `in_quart` and so on.
+
+MOUNTED = {"starlette": "/ws", "fastapi": "/ws", "quart": "", "django": ""}
+
+
+def starlette() -> Any:
+    """Mount it in Starlette."""
+    from starlette.applications import Starlette
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Mount, Route
+
+    page = Route("/", lambda request: PlainTextResponse("plain"))
+    return Starlette(routes=[page, Mount("/ws", WebSocketApplication(ROUTES, protocols=["chat"]))])
+
+
+def fastapi() -> Any:
+    """Mount it in FastAPI."""
+    from fastapi import FastAPI
+    from fastapi.responses import PlainTextResponse
+
+    site = FastAPI()
+    site.add_api_route("/", lambda: PlainTextResponse("plain"))
+    site.mount("/ws", WebSocketApplication(ROUTES, protocols=["chat"]))
+    return site
+
+
 def quart() -> Any:
     """Put it before Quart."""
     from quart import Quart
 
     site = Quart(__name__)
     site.add_url_rule("/", view_func=lambda: "plain")
-    return WebSocketApplication(ROUTES, http=site)
+    return WebSocketApplication(ROUTES, http=site, protocols=["chat"])
 
 
 def django() -> Any:
@@ -117,7 +143,22 @@ def django() -> Any:
     from django.http import HttpResponse
     from django.urls import path
 
-    settings.configure(
-        ROOT_URLCONF=(path("", lambda request: HttpResponse("plain")),), SECRET_KEY="x", ALLOWED_HOSTS=["*"]
-    )
-    return WebSocketApplication(ROUTES, http=get_asgi_application())
+    urls = (path("", lambda request: HttpResponse("plain")),)
+    settings.configure(ROOT_URLCONF=urls, SECRET_KEY="x", ALLOWED_HOSTS=["*"])
+    return WebSocketApplication(ROUTES, http=get_asgi_application(), protocols=["chat"])
+
+
+class _Lazy:
+    """Be an application that is made when it is first asked for, so that others run without its framework."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._made: Any = None
+
+    async def __call__(self, scope: Event, receive: Any, send: Any) -> None:
+        if self._made is None:
+            self._made = self._make()
+        await self._made(scope, receive, send)
+
+
+in_starlette, in_fastapi, in_quart, in_django = map(_Lazy, (starlette, fastapi, quart, django))

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from test.programs import ROOT, Program
+from test.server.asgi_examples import EXAMPLES, Example, program
 
 
-@contextmanager
-def example(name: str) -> Iterator[tuple[str, Program]]:
-    """Run an example; yield its host and port. It ends well at Ctrl-C."""
-    for library in ("uvicorn", name.partition("_")[0]):
-        if find_spec(library) is None:
-            pytest.skip(f"{name} needs {library}")
-    with Program([sys.executable, "-W", "error", str(ROOT / "example" / f"{name}.py"), "0"]) as program:
-        yield program.line().removeprefix("listening on ws://").rstrip("/"), program
-        program.send_signal(signal.SIGINT)
-        assert (0, []) == (program.status(), program.errors())
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_each_answers_on_one_port(example: Example) -> None:
+    if example.missing():
+        pytest.skip(f"{example} needs {', '.join(example.missing())}")
+    with example.run() as address, connect(f"ws://{address}{example.path}", proxy=None) as ws:
+        ws.send("grüße")
+        assert example.answer == ws.recv(timeout=30)
+        if example.echoes:
+            ws.send(b"\x00\xff")
+            assert b"\x00\xff" == ws.recv(timeout=30)
+            with urllib.request.urlopen(f"http://{address}{example.page}") as page:
+                assert b"There " in page.read()
+        ws.close(4321)
+        assert ws.close_code == example.code
 
 
 def test_starlette() -> None:
-    with example("starlette_echo") as (host, _):
+    with program("starlette_echo") as (host, _):
         with urllib.request.urlopen(f"http://{host}/") as page:
             assert b"There are WebSockets" in page.read()
         with connect(f"ws://{host}/echo", proxy=None) as ws:
@@ -42,7 +42,7 @@ def test_starlette() -> None:
 
 
 def test_fastapi() -> None:
-    with example("fastapi_chat") as (host, _):
+    with program("fastapi_chat") as (host, _):
         room = f"ws://{host}/room/"
         with connect(room, proxy=None) as ada, connect(room, proxy=None) as bob:
             ada.send("hello")
@@ -54,12 +54,12 @@ def test_fastapi() -> None:
 
 
 def test_our_frames_in_uvicorn() -> None:
-    with example("uvicorn_frames") as (host, program):
+    with program("uvicorn_frames") as (host, running):
         assert host
         with connect(f"ws://{host}/", proxy=None) as ws:
             ws.send("there")
             assert "the pong came back: there" == ws.recv()
-            program.send_signal(signal.SIGINT)
+            running.send_signal(signal.SIGINT)
             with pytest.raises(ConnectionClosed) as caught:
                 ws.recv()
             assert caught.value.rcvd is not None

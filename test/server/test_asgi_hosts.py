@@ -14,7 +14,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from test.client.peers import Peer, frame, request
-from test.server.asgi_hosts import HOSTS, Host, Running, missing
+from test.server.asgi_hosts import DOCS, HOSTS, Host, Running, docs_page, missing
+from test.server.asgi_site import MOUNTED
 
 SIZES = (0, 1, 125, 126, 65_535, 65_536, 1024 * 1024)
 MANY = 200
@@ -150,19 +151,34 @@ def test_sigterm_is_seen_by_the_peer(running: Running) -> None:
     assert running.process.wait(30) in (0, -signal.SIGTERM)
 
 
-# In frameworks, under uvicorn
+# In frameworks, under each kind of host
+
+KINDS = [host for host in HOSTS if host.name in ("uvicorn-sansio", "uvicorn-ours-h11-asyncio", "hypercorn")]
+KINDS += [host for host in HOSTS if host.name in ("granian", "daphne")]
 
 
-@pytest.mark.parametrize("framework", ["quart", "django"])
-def test_it_stands_before_a_framework(framework: str) -> None:
+@pytest.mark.parametrize("host", KINDS, ids=str)
+@pytest.mark.parametrize("framework", MOUNTED)
+def test_it_lives_in_a_framework(framework: str, host: Host) -> None:
     pytest.importorskip(framework)
-    uvicorn = HOSTS[0]
-    if missing(uvicorn):
-        pytest.skip("uvicorn is missing")
-    factory = Host(uvicorn.name, (*uvicorn.command[:-1], "--factory", "{app}"), uvicorn.ready, uvicorn.needs)
-    with Running(factory, f"test.server.asgi_site:{framework}") as running:
-        with opened(running, "/echo") as ws:
-            ws.send("x")
-            assert "x" == ws.recv(timeout=30)
+    if missing(host):
+        pytest.skip(f"{host} needs {', '.join(missing(host))}")
+    below = MOUNTED[framework]
+    with Running(host, f"test.server.asgi_site:in_{framework}") as running:
+        with opened(running, f"{below}/echo", subprotocols=["other", "chat"]) as ws:
+            assert "chat" == ws.subprotocol
+            for data in ("grüße", b"\x00\xff", "x" * 70_000):
+                ws.send(data)
+                assert data == ws.recv(timeout=30)
             assert (200, b"plain") == get(running, "/")
-        running.wait_line("^closed Echo 1000")
+        with opened(running, f"{below}/closer") as ws:
+            ws.send("x")
+            assert (4001, "go away" if host.reasons_to_peer else "") == ending(ws)
+        for path, origin, status in (("/nowhere", None, 404), ("/echo", "http://evil.example", 403)):
+            with pytest.raises(InvalidStatus) as caught:
+                opened(running, f"{below}{path}", origin=origin)
+            assert (status if host.denies else 403) == caught.value.response.status_code
+
+
+def test_the_docs_say_what_the_tests_expect() -> None:
+    assert docs_page() == DOCS.read_text("utf-8"), "run python -m test.server.asgi_hosts"

@@ -47,12 +47,13 @@ class Example:
 
     @contextmanager
     def run(self) -> Iterator[str]:
-        """Serve it; yield its host and port. It ends well at Ctrl-C."""
+        """Serve it; yield its host and port. It ends well when it is told to."""
         if self.host is not None:
             with Running(self.host, f"{self.name}:app", FOLDER) as running:
                 yield f"127.0.0.1:{running.port}"
-                running.process.send_signal(signal.SIGINT)
-                assert running.process.wait(30) in (0, -signal.SIGINT), running.lines
+                # A shell that starts us in the background has SIGINT ignored, and some hosts leave it at that.
+                running.process.send_signal(signal.SIGTERM)
+                assert running.process.wait(30) in (0, -signal.SIGTERM), running.lines
         else:
             with program(self.name) as (address, _):
                 yield address

@@ -12,7 +12,7 @@ MIB = 1024 * KIB
 # Bytes that are on their way when many messages are in flight.
 PIPELINE = 64 * KIB
 
-Kind = Literal["echo", "deflate", "memory", "handshake", "broadcast", "import", "client"]
+Kind = Literal["echo", "deflate", "memory", "handshake", "broadcast", "import", "client", "layers"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,8 @@ _CASES = [
     _client("client-32-one", 32, False, "client, 32 B, one in flight"),
     _client("client-1k-many", KIB, True, "client, 1 KiB, many in flight"),
     _client("client-64k", 64 * KIB, True, "client, 64 KiB, four in flight"),
+    Case("layers-32", "32 B through the layers, without a network", "layers", 32, 1000),
+    Case("layers-64k", "64 KiB through the layers, without a network", "layers", 64 * KIB, 1),
     Case("import", "import", "import", per="import"),
 ]
 CASES = {case.name: case for case in _CASES}

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from .answering import Answering
 from .cases import Case
 from .clients import CLIENTS
+from .layers import LAYERS
 from .load import Audience, Plan, connect, converse
 from .measure import pss_bytes, settle
 from .process import Failed, Running, imports
@@ -259,6 +260,12 @@ class BroadcastProbe(_Counted):
         return Sample(found.figure / self.effort.audience, (found.rate or 0) * self.effort.audience)
 
 
+def _expect(process: Running, word: str) -> None:
+    line = process.read()
+    if line != word:
+        raise Failed(f"{process.entry.name} said {line!r}, expected {word!r}")
+
+
 class ClientProbe(_Counted):
     """Let a client talk to the server of the load generator."""
 
@@ -274,20 +281,40 @@ class ClientProbe(_Counted):
         except TimeoutError:
             raise Failed(f"{self.entry.name} did not connect: {self.process.complaint()}") from None
         self.stack.callback(self.server.close)
-        self._expect("ready")
+        _expect(self.process, "ready")
         self.calibrate()
 
     def work(self, count: int) -> float:
         """Give an order, and answer."""
         self.process.write(f"{count} {self.case.window} {self.case.size}")
         took = self.server.serve(count, self.case.size)
-        self._expect("done")
+        _expect(self.process, "done")
         return took
 
-    def _expect(self, word: str) -> None:
-        line = self.process.read()
-        if line != word:
-            raise Failed(f"{self.entry.name} said {line!r}, expected {word!r}")
+
+class LayersProbe(_Counted):
+    """Let a program feed itself."""
+
+    def begin(self) -> None:
+        """Start it."""
+        self.process = self.start("layers", Setup())
+
+    def open(self) -> None:
+        """Find out how many messages a sample has."""
+        _expect(self.process, "ready")
+        self.calibrate()
+
+    def work(self, count: int) -> float:
+        """Give an order: whole windows."""
+        begun = time.perf_counter()
+        self.process.write(f"{count} {self.case.window} {self.case.size}")
+        _expect(self.process, "done")
+        return time.perf_counter() - begun
+
+    def calibrate(self) -> None:
+        """Round to whole windows."""
+        super().calibrate()
+        self.count = max(self.count // self.case.window, 1) * self.case.window
 
 
 class ImportProbe(Probe):
@@ -306,6 +333,7 @@ PROBES: dict[str, type[Probe]] = {
     "handshake": HandshakeProbe,
     "broadcast": BroadcastProbe,
     "client": ClientProbe,
+    "layers": LayersProbe,
     "import": ImportProbe,
 }
 MODULES = {
@@ -324,10 +352,12 @@ def entries_of(case: Case) -> dict[str, Entry]:
         return MODULES
     if case.kind == "client":
         return CLIENTS
+    if case.kind == "layers":
+        return LAYERS
     needed = set(case.needs.split())
     return {name: entry for name, entry in SERVERS.items() if needed <= entry.features}
 
 
 def all_names() -> set[str]:
     """Return the names of all programs."""
-    return set(itertools.chain(SERVERS, CLIENTS, MODULES))
+    return set(itertools.chain(SERVERS, CLIENTS, LAYERS, MODULES))

@@ -117,6 +117,21 @@ async def test_a_frame_in_the_segment_of_the_request_is_kept() -> None:
 
 
 @run
+async def test_a_websocket_may_follow_a_plain_request_on_its_connection() -> None:
+    async with site(websocket_handler(Echo)) as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\nplain")
+        asked = request(port=port, line="GET /chat HTTP/1.1")
+        writer.write(asked.replace(b"Connection: Upgrade", b"Connection: keep-alive, Upgrade"))
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        writer.write(frame(1, b"behind it"))
+        assert b"\x81\x09behind it" == await reader.readexactly(11)
+        writer.close()
+        await writer.wait_closed()
+
+
+@run
 async def test_much_in_the_segment_of_the_request_is_kept() -> None:
     """aiohttp pauses when much comes behind the head: we read on."""
     async with site(websocket_handler(Echo)) as (port, _):

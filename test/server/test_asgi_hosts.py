@@ -82,6 +82,18 @@ def test_a_frame_may_come_in_three_pieces(running: Running) -> None:
         assert (1, b"in pieces") == peer.take_frame()
 
 
+def test_a_websocket_may_follow_a_plain_request_on_its_connection(running: Running) -> None:
+    with Peer(socket.create_connection(("127.0.0.1", running.port))) as peer:
+        peer.sock.sendall(b"GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b" 200" in peer.take_head().split(b"\r\n")[0]
+        assert b"plain" == peer.take(5)
+        asked = request(port=running.port, line="GET /echo HTTP/1.1")
+        peer.sock.sendall(asked.replace(b"Connection: Upgrade", b"Connection: keep-alive, Upgrade"))
+        assert b" 101 " in peer.take_head().split(b"\r\n")[0]
+        peer.sock.sendall(frame(1, b"behind it"))
+        assert (1, b"behind it") == peer.take_frame()
+
+
 def test_a_frame_in_the_segment_of_the_request_is_kept_where_the_host_does(running: Running) -> None:
     if not running.host.early:
         return

@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+LEGACY := .venv-legacy
 PORT ?= 9000
 BIN := $(VENV)/bin
 
@@ -50,13 +51,21 @@ $(VENV)/installed: pyproject.toml $(CORE_SOURCES) | $(BIN)/python
 	$(PIP_INSTALL) --editable .
 	@touch $@
 
+# eventlet does not live with trio and aioquic (dnspython brings them together), so that what runs on
+# it has an environment of its own. Nothing is compiled for it: the core that is there will do.
+$(LEGACY)/tools: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m venv $(LEGACY)
+	$(LEGACY)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade setuptools
+	WS4PY_NG_PURE=1 $(LEGACY)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test-legacy]'
+	@touch $@
+
 build: | $(VENV)/tools
 	env -u WS4PY_NG_PURE $(BIN)/python setup.py --quiet build_ext --inplace
 	@touch $(VENV)/installed
 
 # Nothing is printed after the last summary of pytest. Both builds are tested even when the
 # first fails.
-test: $(VENV)/tools $(VENV)/installed
+test: $(VENV)/tools $(VENV)/installed $(LEGACY)/tools
 	@status=0; \
 	if $(CAN_COMPILE); then \
 		$(MAKE) test-compiled || status=1; \
@@ -68,10 +77,10 @@ test: $(VENV)/tools $(VENV)/installed
 	$(MAKE) test-pure || status=1; \
 	exit $$status
 
-test-compiled: $(VENV)/tools $(VENV)/installed
+test-compiled: $(VENV)/tools $(VENV)/installed $(LEGACY)/tools
 	@env -u WS4PY_NG_PURE WS4PY_NG_EXPECT=compiled $(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test-pure: $(VENV)/tools $(VENV)/installed
+test-pure: $(VENV)/tools $(VENV)/installed $(LEGACY)/tools
 	@WS4PY_NG_PURE=1 WS4PY_NG_EXPECT=pure $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(VENV)/tools $(VENV)/installed
@@ -107,6 +116,6 @@ autobahn-quick: $(VENV)/tools $(VENV)/installed
 	@$(BIN)/python -m test.autobahn.run --quick $(AUTOBAHN_ARGS)
 
 clean:
-	rm -rf $(VENV) .venv-bench .wstest .reports build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LEGACY) .venv-bench .wstest .reports build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -rf *.egg-info ws4py_ng/_core/*.so ws4py_ng/_core/*.pyd ws4py_ng/_core/*.c
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -29,12 +29,12 @@ def slug(name: str) -> str:
 
 def servers() -> dict[str, ServerRow]:
     """Return the rows that can be run here, by their names on the command line."""
-    return {slug(row.name): row for row in server_rows() if row.why_not() is None}
+    return {slug(row.name): row for row in server_rows() if row.why_not() is None and not row.like}
 
 
 def clients() -> dict[str, ClientRow]:
     """Return the rows that can be run here, by their names on the command line."""
-    return {slug(row.name): row for row in client_rows() if row.why_not() is None}
+    return {slug(row.name): row for row in client_rows() if row.why_not() is None and not row.like}
 
 
 def serve(name: str) -> None:

@@ -29,11 +29,12 @@ GUNICORN = {
     "gunicorn-sync": ("--worker-class", "sync"),
     "gunicorn-gthread": ("--worker-class", "gthread", "--threads", "4"),
     "gunicorn-gevent": ("--worker-class", "gevent"),
+    "gunicorn-eventlet": ("--worker-class", "eventlet"),
 }
 # Where a WebSocket stays in its greenlet.
-COOPERATIVE = ("gunicorn-gevent", "pywsgi", "geventserver", "eventlet", "eventletserver")
+COOPERATIVE = ("gunicorn-gevent", "gunicorn-eventlet", "pywsgi", "geventserver", "eventlet", "eventletserver")
 # What does not live with the other libraries, and runs in an environment of its own: `make` makes it.
-LEGACY = ("eventlet", "eventletserver")
+LEGACY = ("gunicorn-eventlet", "eventlet", "eventletserver")
 LEGACY_PYTHON = os.environ.get("WS4PY_NG_LEGACY_PYTHON", str(ROOT / ".venv-legacy" / "bin" / "python"))
 # Settings of gunicorn.
 certfile, keyfile = os.environ.get(CERTIFICATE), os.environ.get(KEY)
@@ -48,13 +49,13 @@ def python_of(library: str) -> str | None:
 
 def command(host: str, module: str) -> list[str]:
     """Return the command that serves ``module.application`` under a host."""
+    python = [str(python_of("eventlet") if host in LEGACY else sys.executable), "-W", "ignore"]
     if host not in GUNICORN:
-        python = python_of("eventlet") if host in LEGACY else sys.executable
-        return [str(python), "-W", "ignore", "-m", "test.server.wsgi_hosts", host, module]
+        return [*python, "-m", "test.server.wsgi_hosts", host, module]
     options = ["--config", "python:test.server.wsgi_hosts", "--access-logfile", "-", "--timeout", "5"]
     worker = [*GUNICORN[host], "--graceful-timeout", "10", "--keep-alive", str(SHORT), "--no-control-socket"]
     where = ["--bind", "127.0.0.1:0", f"{module}:application"]
-    return [sys.executable, "-m", "gunicorn", *options, *worker, *where]
+    return [*python, "-m", "gunicorn", *options, *worker, *where]
 
 
 def announce(port: int) -> None:

@@ -54,6 +54,7 @@ DJANGO = WSGIREF | dict.fromkeys(
     "Django's runserver speaks no TLS at all",
 )
 ARBITER = "gunicorn listens until its workers have ended, so that whoever comes then waits for that"
+GUNICORN = MANAGED | {"drain_closes_all_with_1001": ARBITER}
 
 
 class _Server:
@@ -83,11 +84,14 @@ NOTHING: Mapping[str, str] = {}
 class WSGIRow(ServerRow):
     """`server.wsgi.WebSocketApplication` under one server."""
 
-    def __init__(self, name: str, host: str, needs: tuple[str, ...], leaves_out: Mapping[str, str] = NOTHING) -> None:
+    def __init__(
+        self, name: str, host: str, needs: tuple[str, ...], leaves_out: Mapping[str, str] = NOTHING, like: str = ""
+    ) -> None:
         self.name = name  # type: ignore[misc]
         self.host = host
         self.needs = needs  # type: ignore[misc]
         self.leaves_out = leaves_out  # type: ignore[misc]
+        self.like = like
 
     def start(self, options: Options) -> RunningServer:
         return _Server(command(self.host, "test.transports.wsgi_site"), options)
@@ -140,16 +144,17 @@ class GreenletClient(ClientRow):
 
 ROWS: list[Row] = [
     WSGIRow("Werkzeug", "werkzeug", ("werkzeug",), MANAGED),
-    WSGIRow("gunicorn sync", "gunicorn-sync", ("gunicorn",), MANAGED | {"drain_closes_all_with_1001": ARBITER}),
-    WSGIRow("gunicorn gthread", "gunicorn-gthread", ("gunicorn",), MANAGED | {"drain_closes_all_with_1001": ARBITER}),
-    WSGIRow("gunicorn gevent", "gunicorn-gevent", ("gunicorn", "gevent"), READS_ITSELF),
-    WSGIRow("cheroot", "cheroot", ("cheroot",), CHEROOT),
-    WSGIRow("wsgiref, threaded", "wsgiref", (), WSGIREF),
-    WSGIRow("Django's runserver", "django", ("django",), DJANGO),
+    WSGIRow("gunicorn sync", "gunicorn-sync", ("gunicorn",), GUNICORN, like="Werkzeug"),
+    WSGIRow("gunicorn gthread", "gunicorn-gthread", ("gunicorn",), GUNICORN, like="Werkzeug"),
+    WSGIRow("cheroot", "cheroot", ("cheroot",), CHEROOT, like="Werkzeug"),
+    WSGIRow("wsgiref, threaded", "wsgiref", (), WSGIREF, like="Werkzeug"),
+    WSGIRow("Django's runserver", "django", ("django",), DJANGO, like="Werkzeug"),
     CherryPyRow(),
     WSGIRow("gevent", "geventserver", ("gevent",), READS_ITSELF),
-    WSGIRow("gevent.pywsgi", "pywsgi", ("gevent",), READS_ITSELF),
+    WSGIRow("gevent.pywsgi", "pywsgi", ("gevent",), READS_ITSELF, like="gevent"),
+    WSGIRow("gunicorn gevent", "gunicorn-gevent", ("gunicorn", "gevent"), READS_ITSELF, like="gevent"),
     EventletRow("eventlet", "eventletserver", (), READS_ITSELF),
+    EventletRow("gunicorn eventlet", "gunicorn-eventlet", (), READS_ITSELF, like="eventlet"),
     GreenletClient("gevent"),
     GreenletClient("eventlet"),
 ]

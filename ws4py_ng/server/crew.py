@@ -12,11 +12,13 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any
 
 from ..codes import GOING_AWAY
+from ..exc import HandshakeError
 from ..manager import WebSocketManager
 
 __all__ = ["CREW_KEY", "DRAIN_REASON", "Crew", "close_all", "crew_of"]
@@ -38,7 +40,9 @@ class Crew:
     """Serve WebSockets until `close_all`."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        # By what each is to be served that will be answered by a 101 now: its kit, None for the manager.
+        self._opening: list[ModuleType | None] = []
         self._manager: WebSocketManager | None = None
         self._greenlets: dict[int, tuple[Any, ModuleType]] = {}  # by id(), as not all can be hashed
         self._closed = False
@@ -48,28 +52,50 @@ class Crew:
         manager = self._manager
         return len(self._greenlets) + (0 if manager is None else len(manager))
 
+    @contextmanager
+    def opening(self, kit: ModuleType | None) -> Iterator[None]:
+        """Enclose the answer to a request until its WebSocket is served: `close_all` waits for that,
+        as nobody else knows a connection that is open for its peer already.
+
+        Raises HandshakeError (503) when no more are to be opened.
+        """
+        with self._changed:
+            if self._closed:
+                raise HandshakeError(DRAIN_REASON, 503)
+            self._opening.append(kit)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._opening.remove(kit)
+                self._changed.notify_all()
+
     def manage(self, ws: Any, stopping: Stopping | None = None) -> None:
-        """Let the manager's thread serve a WebSocket.
+        """Let the manager's thread serve a WebSocket, which is `opening`.
 
         As soon as ``stopping`` says that the server waits for its connections to end, all are closed.
         """
-        with self._lock:
-            manager = self._manager
-            if manager is None and not self._closed:
-                manager = self._manager = WebSocketManager()
-                # Nothing else would let the interpreter come to its end, which is when we close.
-                manager.daemon = True
-                manager.start()
-        if stopping is not None and not self._watched:
-            self._watched = True
-            threading.Thread(target=self._watch, args=(stopping,), name="WebSocket crew", daemon=True).start()
-        if manager is None or self.is_closed():
+        manager = None
+        with suppress(RuntimeError):  # at the end of the interpreter no thread can be started
+            manager = self._running_manager()
+            if stopping is not None and not self._watched:
+                self._watched = True
+                threading.Thread(target=self._watch, args=(stopping,), name="WebSocket crew", daemon=True).start()
+        if manager is None or not manager.is_alive():
             ws.close(GOING_AWAY, DRAIN_REASON)
             ws.terminate()
             return
         manager.add(ws)
-        if self.is_closed():  # it may have closed all the others just before
-            ws.close(GOING_AWAY, DRAIN_REASON)
+
+    def _running_manager(self) -> WebSocketManager:
+        with self._changed:
+            if self._manager is None:
+                manager = WebSocketManager()
+                # Nothing else would let the interpreter come to its end, which is when we close.
+                manager.daemon = True
+                manager.start()
+                self._manager = manager
+            return self._manager
 
     def _watch(self, stopping: Stopping) -> None:
         while not stopping():
@@ -77,7 +103,8 @@ class Crew:
         self.close_all()
 
     def serve_here(self, ws: Any, kit: ModuleType, stopping: Stopping | None = None) -> None:
-        """Serve a WebSocket in the running greenlet, to its end; ``stopping`` as for `manage`."""
+        """Serve a WebSocket, which is `opening`, in the running greenlet, to its end; ``stopping`` as
+        for `manage`."""
         self._greenlets[id(ws)] = ws, kit
         if stopping is not None and not self._watched:
             self._watched = True
@@ -89,26 +116,27 @@ class Crew:
         finally:
             del self._greenlets[id(ws)]
 
-    def is_closed(self) -> bool:
-        """Tell whether no more are to be opened."""
-        return self._closed
-
     def close_all(self, patience: float = PATIENCE) -> None:
         """Close every WebSocket with 1001, and wait a moment for the peers; serve no more."""
-        self._closed = True
-        left = list(self._greenlets.values())
-        for kit in {kit for _, kit in left}:
-            kit.close_all([ws for ws, its_kit in left if its_kit is kit])
-            kit.wait_until(lambda: not self._greenlets, patience)
-            for ws, _ in list(self._greenlets.values()):
-                ws.close_connection()
-            kit.wait_until(lambda: not self._greenlets, LOOK)
-        with self._lock:
+        with self._changed:
+            self._closed = True
+            kits = {kit for kit in self._opening if kit is not None}
+        for kit in kits:
+            self._close_greenlets(kit, patience)
+        with self._changed:
+            self._changed.wait_for(lambda: None not in self._opening, patience)
             manager = self._manager
         if manager is not None and manager.is_alive():
             manager.stop()
             if manager is not threading.current_thread():
                 manager.join(patience)
+
+    def _close_greenlets(self, kit: ModuleType, patience: float) -> None:
+        kit.close_all([ws for ws, its_kit in self._greenlets.values() if its_kit is kit])
+        kit.wait_until(lambda: kit not in self._opening, patience)
+        for ws, _ in list(self._greenlets.values()):
+            ws.close_connection()
+        kit.wait_until(lambda: kit not in self._opening, LOOK)
 
 
 _crew = Crew()

@@ -28,7 +28,7 @@ from ..transports.blocking import check_hooks
 from ..transports.handover import Environ, Handover, StartResponse, find, host_name, protocol_of, takes_hop_by_hop
 from ..websocket import WebSocket
 from .acceptor import Acceptor, Handlers, plain
-from .crew import DRAIN_REASON, close_all, crew_of
+from .crew import close_all, crew_of
 from .wsgiutils import SOCKET_KEYS, WEBSOCKET_KEYS, request_from_environ
 
 __all__ = ["WebSocketApplication", "close_all"]
@@ -90,8 +90,6 @@ class WebSocketApplication:
             except ValueError as error:
                 raise HandshakeError(f"bad request: {error}", 400) from error
             handler, accepted = self.acceptor.accept(request)
-            if crew_of(environ).is_closed():
-                raise HandshakeError(DRAIN_REASON, 503)
         except HandshakeError as error:
             if error.status == 404 and self.app is not None:
                 return self.app(environ, start_response)
@@ -108,7 +106,8 @@ class WebSocketApplication:
         if found is None:
             raise _not_here(environ)
         kit = found.kit
-        return opening.hand_to_manager(found) if kit is None else opening.stay(found, kit)
+        with crew_of(environ).opening(kit):
+            return opening.hand_to_manager(found) if kit is None else opening.stay(found, kit)
 
 
 class _Opening:

@@ -252,11 +252,12 @@ class WSGIServer(_WSGIServer):
 
     def link_websocket_to_server(self, ws: Any) -> None:
         """Let the manager serve a WebSocket."""
-        if self._closed:
+        with self._lock:
+            manager = getattr(self, "manager", None)
+        if manager is None and self._closed:
             ws.close(GOING_AWAY, "Server is shutting down")
             ws.terminate()
             return
-        manager = getattr(self, "manager", None)
         if manager is None:
             raise RuntimeError("Call initialize_websockets_manager() before serve_forever()")
         manager.add(ws)
@@ -309,10 +310,10 @@ class WSGIServer(_WSGIServer):
         for _, thread in answering:
             if thread is not threading.current_thread():
                 thread.join(max(deadline - monotonic(), 0))
-        manager: WebSocketManager | None = getattr(self, "manager", None)
+        with self._lock:
+            manager: WebSocketManager | None = vars(self).pop("manager", None)
         if manager is not None:
             manager.close_all()
             manager.stop()
             manager.join()
-            del self.manager
         super().server_close()

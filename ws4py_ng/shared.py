@@ -27,11 +27,12 @@ class Shared(NamedTuple):
 class SharedMessage:
     """Hold a text or binary message that many connections are sent; ``frames`` is by kind of connection."""
 
-    __slots__ = ("data", "frames", "opcode")
+    __slots__ = ("data", "frames", "offset", "opcode")
 
-    def __init__(self, opcode: int, data: bytes) -> None:
+    def __init__(self, opcode: int, data: bytes, offset: str = "") -> None:
         self.opcode = opcode
         self.data = data
+        self.offset = offset  # where it stands in a stream
         self.frames: dict[Hashable, Shared] = {}
 
     @classmethod

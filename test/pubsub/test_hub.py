@@ -447,17 +447,3 @@ def test_hubs_of_one_process_may_share_a_bus() -> None:
     other.publish("a", "two")
     assert ["one", "two"] == ada.read() == bob.read()
     assert (1, 1) == (one.status.received, other.status.received)
-
-
-def test_what_comes_twice_is_handed_out_once_and_what_makes_no_sense_never(caplog: pytest.LogCaptureFixture) -> None:
-    bus = MemoryBus()
-    one, other = Hub(bus), Hub(bus)
-    ada = joined(other, "a")
-    raw: list[bytes] = []
-    bus.open(lambda _, data, __: raw.append(data), lambda _: None)
-    one.publish("a", "one")
-    for data in (raw[0], b"", b"x" * 50):
-        other._receive("a", data, "")
-    assert ["one"] == ada.read()
-    assert 1 == other.status.duplicates
-    assert 2 == caplog.text.count("is passed over")

@@ -1,7 +1,7 @@
 """What carries publishes between processes: three verbs, and a beginning and an end.
 
 `MemoryBus` is the default and needs nothing. `redis` and `nats` are beside it, each with the
-library of that name. A bus knows topics and bytes; what is in the bytes is in `envelope`.
+library of that name.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-__all__ = ["Bus", "BusStatus", "MemoryBus", "Outcome", "Receive"]
+from ..shared import SharedMessage
+
+__all__ = ["Bus", "BusStatus", "Fetched", "MemoryBus", "Moved", "Outcome", "Publication", "Receive"]
 
 
 class Outcome(StrEnum):
@@ -36,12 +38,26 @@ class BusStatus:
     """Publishes that wait for the bus."""
     refused: int = 0
     reconnects: int = 0
+    duplicates: int = 0
+    """Publishes that came twice, and were passed on once."""
     error: str = ""
     """Why it went away, the last time."""
 
 
+class Publication(NamedTuple):
+    """Hold a message and who has published it; ``exclude`` is for the hub of that, and stays there."""
+
+    origin: bytes
+    message: SharedMessage
+    exclude: frozenset[int] = frozenset()
+
+
 # Called with a topic, what was published, and where that stands in a stream: "" where there is none.
-Receive = Callable[[str, bytes, str], None]
+Receive = Callable[[str, Publication, str], None]
+# Called when the bus is away, or back.
+Moved = Callable[[bool], None]
+# Called with what a stream held, oldest first, and where each of it stands.
+Fetched = Callable[[list[tuple[SharedMessage, str]]], None]
 
 
 class Bus(Protocol):
@@ -55,7 +71,7 @@ class Bus(Protocol):
     def status(self) -> BusStatus:
         """How it is doing."""
 
-    def open(self, receive: Receive, moved: Callable[[bool], None]) -> None:
+    def open(self, receive: Receive, moved: Moved) -> None:
         """Begin. ``receive`` is told what comes, in a thread of the bus; ``moved`` when it is away, or back."""
 
     def subscribe(self, topic: str) -> None:
@@ -64,8 +80,14 @@ class Bus(Protocol):
     def unsubscribe(self, topic: str) -> None:
         """Let it come no more."""
 
-    def publish(self, topic: str, data: bytes) -> Outcome:
+    def publish(self, topic: str, publication: Publication) -> Outcome:
         """Send to every hub that has subscribed to the topic."""
+
+    def check_offset(self, offset: str) -> None:
+        """Raise ValueError for an offset that this bus can never have given."""
+
+    def fetch(self, topic: str, since: str | None, count: int, fetched: Fetched) -> None:
+        """Tell what an ordered bus has kept of a topic up to where its hub is: all behind an offset, or the last."""
 
     def close(self) -> None:
         """End; what waits is sent if that can be done at once."""
@@ -85,7 +107,7 @@ class MemoryBus:
         """How it is doing."""
         return BusStatus()
 
-    def open(self, receive: Receive, moved: Callable[[bool], None]) -> None:
+    def open(self, receive: Receive, moved: Moved) -> None:
         """Let one more hub take part."""
         with self._lock:
             self._receivers.append(receive)
@@ -96,13 +118,20 @@ class MemoryBus:
     def unsubscribe(self, topic: str) -> None:
         """Do nothing."""
 
-    def publish(self, topic: str, data: bytes) -> Outcome:
+    def publish(self, topic: str, publication: Publication) -> Outcome:
         """Hand it to every hub at once; its own knows it again."""
         receivers = self._receivers
         if len(receivers) > 1:
             for receive in receivers.copy():
-                receive(topic, data, "")
+                receive(topic, publication, "")
         return Outcome.SENT
+
+    def check_offset(self, offset: str) -> None:
+        """Take any."""
+
+    def fetch(self, topic: str, since: str | None, count: int, fetched: Fetched) -> None:
+        """Keep nothing."""
+        fetched([])
 
     def close(self) -> None:
         """Do nothing: the others may go on."""

@@ -1,6 +1,6 @@
-"""What a hub publishes on a bus: who, the how manieth, text or binary, and the message.
+"""What is published, as bytes on a broker: who, the how manieth, text or binary, and the message.
 
-By the first two a hub knows its own messages again, and those that it has seen before.
+By the first two a bus knows its own messages again, and those that it has seen before.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from secrets import token_bytes
 from typing import Any
@@ -32,15 +32,17 @@ from ..exc import ConnectionClosed
 from ..shared import SharedMessage
 from ..states import State
 from .books import Books, Event
-from .bus import Bus, MemoryBus
-from .envelope import Envelope
+from .bus import Bus, MemoryBus, Moved, Publication
 from .member import Member, MemberStatus, Policy, Subscription
 from .status import HubStatus, Presence, Receipt
-from .topics import Group
+from .topics import Group, Topic
 
 __all__ = ["Hub"]
 
 logger = logging.getLogger("ws4py_ng")
+
+# Called with a topic, a payload and its offset, "" if it has none yet; returns what the members are sent.
+Stamp = Callable[[str, bytes, str], "str | bytes"]
 
 KIB = 1024
 MIB = 1024 * 1024
@@ -53,7 +55,9 @@ class Hub(Books):
     beyond what its transport takes (`Limits.max_outbox`). ``history`` messages of each topic, of
     ``history_bytes`` at most, are sent to those who join late; 1 is the last value. Of topics that
     nobody is in, ``max_idle_topics`` keep their history. ``joined`` and ``left`` are called with a
-    `Presence`, without a lock. ``bus`` brings what the hubs of other processes publish.
+    `Presence`, without a lock. ``bus`` brings what the hubs of other processes publish; ``moved`` is
+    called with whether it is there. ``stamp`` puts the offset into what members are sent, on a bus that
+    has offsets: it is called with topic, payload and offset, once for each message.
     """
 
     def __init__(
@@ -67,6 +71,8 @@ class Hub(Books):
         max_idle_topics: int = 1000,
         joined: Event | None = None,
         left: Event | None = None,
+        moved: Moved | None = None,
+        stamp: Stamp | None = None,
     ) -> None:
         for name, value in {"max_pending": max_pending, "history_bytes": history_bytes}.items():
             if value < 1:
@@ -74,12 +80,16 @@ class Hub(Books):
         for name, value in {"history": history, "max_idle_topics": max_idle_topics}.items():
             if value < 0:
                 raise ValueError(f"{name} is {value!r}, expected 0 or more")
+        if stamp is not None and (bus is None or not bus.ordered):
+            raise ValueError("stamp needs a bus with offsets, such as pubsub.redis.RedisStreamBus")
         Books.__init__(self, MemoryBus() if bus is None else bus, history, history_bytes, max_idle_topics, left)
         self._policy = Policy(policy)
         self._max_pending = max_pending
         self._joined = joined
+        self._moved = moved
+        self._stamp = stamp
         self._origin = token_bytes(8)
-        self._number = self._received = self._handed_out = self._duplicates = 0
+        self._number = self._received = self._handed_out = 0
         self._dropped: dict[str, int] = {each.value: 0 for each in Policy}
         self._counting = threading.Lock()
         self._closed = False
@@ -99,12 +109,15 @@ class Hub(Books):
     ) -> None:
         """Let a connection have what is published on a topic, from now on; again is no harm.
 
-        What is kept of the topic's history is sent first, unless ``replay`` is False. ``info`` is for
-        those who ask who is there. ``policy`` is for this topic. Raises ConnectionClosed when the
-        connection has ended already.
+        What is kept of the topic's history is sent first, unless ``replay`` is False; with ``since``, an
+        offset that ``stamp`` was told, all that was published behind it, as far as that is kept. ``info``
+        is for those who ask who is there. ``policy`` is for this topic. Raises ConnectionClosed when
+        the connection has ended already.
         """
         _check_topic(topic)
         terms = self._policy if policy is None else Policy(policy)
+        if since is not None:
+            self._bus.check_offset(since)
         with self._books():
             member = self._members.get(id(websocket))
             if member is None or member.ws() is not websocket:
@@ -120,14 +133,37 @@ class Hub(Books):
                 self._idle.pop(topic, None)
                 self._bus.subscribe(topic)
             books.add(found)
-            if replay:
-                member.replay(found, [kept.message for kept in books.history()])
+            fetches = self._replay(found, books, replay, since)
+        if fetches:
+            self._bus.fetch(topic, since, self._history, partial(self._fetched, found))
         if websocket._state is State.CLOSED:
             member.ended()
             raise ConnectionClosed("Cannot subscribe a terminated websocket: it is closed")
         self._tell(self._joined, [found])
         if member.waiting:
             websocket._transport.call_home(member.has_room)
+
+    def _replay(self, found: Subscription, topic: Topic, replay: bool, since: str | None) -> bool:
+        """Let a new member have what is kept; True if that is to be fetched from the bus first. The lock is held."""
+        if not replay and since is None:
+            return False
+        kept = topic.history(since)
+        if self._bus.ordered and (since is not None or self._history) and not kept:
+            found.member.hold()
+            return True
+        found.member.replay(found, topic.history() or [] if kept is None else kept)
+        return False
+
+    def _fetched(self, found: Subscription, messages: list[tuple[SharedMessage, str]]) -> None:
+        """Let a new member go on, with what the bus has kept."""
+        stamped = [self._stamped(found.topic, message, offset) for message, offset in messages]
+        found.member.release(found, stamped)
+
+    def _stamped(self, topic: str, message: SharedMessage, offset: str) -> SharedMessage:
+        if self._stamp is not None:
+            message = SharedMessage.of(self._stamp(topic, message.data, offset))
+        message.offset = offset
+        return message
 
     def unsubscribe(self, websocket: Endpoint, topic: str | None = None) -> None:
         """Let a connection leave a topic, or all of them; none is no harm."""
@@ -155,7 +191,7 @@ class Hub(Books):
         """Return what is kept for those who join late, oldest first."""
         with self._books():
             found = self._topics.get(topic)
-            return [] if found is None else [kept.message.data for kept in found.history()]
+            return [] if found is None else [message.data for message in found.history() or ()]
 
     # Publishing
 
@@ -176,22 +212,25 @@ class Hub(Books):
         message = SharedMessage.of(data, binary)
         if self._closed:
             raise RuntimeError("The hub is closed: make another")
+        publication = Publication(self._origin, message, _keys(exclude))
         with self._books():
             self._number += 1
-            number = self._number
-            groups = self._record(topic, message, "")
-        members = self._spread(groups, message, _keys(exclude))
-        envelope = Envelope(self._origin, number, message.opcode, message.data)
-        return Receipt(members, self._bus.publish(topic, envelope.pack()))
+            groups = () if self._bus.ordered else self._record(topic, message)
+            present = len(self._topics[topic].subscriptions) if topic in self._topics else 0
+        if self._bus.ordered:
+            # It is handed out when it comes back, in the order in which all hubs see it.
+            return Receipt(present, self._bus.publish(topic, publication))
+        members = self._spread(groups, message, publication.exclude)
+        return Receipt(members, self._bus.publish(topic, publication))
 
-    def _record(self, name: str, message: SharedMessage, offset: str) -> tuple[Group, ...]:
+    def _record(self, name: str, message: SharedMessage) -> tuple[Group, ...]:
         """Keep a message, and tell who is to have it; the lock is held."""
         topic = self._topics.get(name)
         if topic is None:
             if not self._history:
                 return ()
             topic = self._topic(name)
-        topic.keep(message, offset)
+        topic.keep(message)
         if topic.is_idle:
             self._retire(name, topic)
         return topic.groups()
@@ -210,29 +249,27 @@ class Hub(Books):
             self._handed_out += members
         return members
 
-    def _receive(self, topic: str, raw: bytes, offset: str) -> None:
-        """Hand out what the bus brings, once, unless it is our own."""
-        try:
-            envelope = Envelope.unpack(raw)
-        except ValueError as error:
-            logger.warning("What came on topic %r is passed over: %s", topic, error)
+    def _receive(self, topic: str, publication: Publication, offset: str) -> None:
+        """Hand out what the bus brings, unless it is our own and was handed out already."""
+        own = publication.origin == self._origin
+        if own and not self._bus.ordered:
             return
-        if envelope.origin == self._origin:
-            return
-        message = SharedMessage(envelope.opcode, envelope.data)
+        message = self._stamped(topic, publication.message, offset)
         with self._books():
             found = self._topics.get(topic)
             if found is None or found.is_idle:
                 return
-            if not found.seen.is_new(envelope):
-                self._duplicates += 1
-                return
-            self._received += 1
-            groups = self._record(topic, message, offset)
-        self._spread(groups, message, frozenset())
+            self._received += not own
+            groups = self._record(topic, message)
+        self._spread(groups, message, publication.exclude)
 
     def _bus_moved(self, connected: bool) -> None:
-        """Take note that the bus is away, or back."""
+        """Tell the application, if it wants to know."""
+        if self._moved is not None:
+            try:
+                self._moved(connected)
+            except Exception:
+                logger.exception("A hub's moved failed")
 
     # How it is doing
 
@@ -258,7 +295,6 @@ class Hub(Books):
             published=self._number,
             received=self._received,
             handed_out=handed_out,
-            duplicates=self._duplicates,
             dropped=dropped,
             bus=self._bus.status,
         )
@@ -295,7 +331,7 @@ def _hand_out(subscriptions: tuple[Subscription, ...], message: SharedMessage, e
         if ws is None or (exclude and member.key in exclude):
             continue
         try:
-            if member.waiting or not ws._transport.post(ws, message):
+            if member.waiting or member.held or not ws._transport.post(ws, message):
                 member.wait(subscription, message)
         except ConnectionClosed:
             continue  # it is about to leave

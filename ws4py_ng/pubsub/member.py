@@ -96,6 +96,8 @@ class Member:
         self.waiting: deque[_Waiting] = deque()
         self.pending = 0
         self.dropped = 0
+        # So many subscriptions wait for what a stream has kept, and with them all that is published.
+        self.held = 0
         self._max_pending = max_pending
         self._count = count
         self._forget = forget
@@ -129,6 +131,26 @@ class Member:
         with self._lock:
             for message in messages:
                 self._append(message, subscription)
+
+    def hold(self) -> None:
+        """Let all wait until `release`."""
+        with self._lock:
+            self.held += 1
+
+    def release(self, subscription: Subscription, messages: list[SharedMessage]) -> None:
+        """Let go on, with what a stream has kept ahead of what was published meanwhile."""
+        with self._lock:
+            self.held -= 1
+            live = [index for index, each in enumerate(self.waiting) if each.subscription is subscription]
+            known = {self.waiting[index].message.offset for index in live} - {""}
+            place = live[0] if live else len(self.waiting)
+            for message in messages:
+                if message.offset not in known:
+                    size = len(message.data) + PLACE
+                    self.waiting.insert(place, _Waiting(message, subscription, size))
+                    self.pending += size
+                    place += 1
+        self.has_room()
 
     def wait(self, subscription: Subscription, message: SharedMessage) -> None:
         """Let a message wait that the transport did not take, as far as there is room."""
@@ -193,7 +215,7 @@ class Member:
     def has_room(self) -> None:
         """Send what waits, as far as the transport takes it."""
         with self._lock:
-            if self._draining:
+            if self._draining or self.held:
                 self._again = True
                 return
             self._draining = True
@@ -202,14 +224,14 @@ class Member:
             with self._lock:
                 if taken and self.waiting:
                     self.pending -= self.waiting.popleft().size
-                if not (self.waiting and (taken or self._again)):
+                if self.held or not (self.waiting and (taken or self._again)):
                     self._draining = self._again = False
                     return
                 self._again = False
 
     def _post_first(self) -> bool:
         ws = self.ws()
-        if ws is None or not self.waiting:
+        if ws is None or not self.waiting or self.held:
             return False
         try:
             return ws._transport.post(ws, self.waiting[0].message)

@@ -6,10 +6,9 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from ..shared import SharedMessage
-from .envelope import Seen
 from .member import Subscription
 
-__all__ = ["Group", "Kept", "Topic"]
+__all__ = ["Group", "Topic"]
 
 
 class Group(NamedTuple):
@@ -19,23 +18,14 @@ class Group(NamedTuple):
     subscriptions: tuple[Subscription, ...]
 
 
-class Kept(NamedTuple):
-    """Hold a message for those who join late; ``offset`` says where it stands."""
-
-    message: SharedMessage
-    offset: str
-
-
 class Topic:
     """Hold members and history; the hub's lock is held meanwhile."""
 
     def __init__(self, max_messages: int, max_bytes: int) -> None:
         self.subscriptions: dict[int, Subscription] = {}
-        self.seen = Seen()
-        self.published = 0
         self._max_messages = max_messages
         self._max_bytes = max_bytes
-        self._history: deque[Kept] = deque()
+        self._history: deque[SharedMessage] = deque()
         self._history_bytes = 0
         self._groups: tuple[Group, ...] | None = ()
 
@@ -73,15 +63,21 @@ class Topic:
             self._groups = tuple(Group(transports[home], tuple(found)) for home, found in homes.items())
         return self._groups
 
-    def keep(self, message: SharedMessage, offset: str) -> None:
+    def keep(self, message: SharedMessage) -> None:
         """Keep a message for those who join late, as many as may be kept."""
         if not self._max_messages:
             return
-        self._history.append(Kept(message, offset))
+        self._history.append(message)
         self._history_bytes += len(message.data)
         while len(self._history) > self._max_messages or self._history_bytes > self._max_bytes:
-            self._history_bytes -= len(self._history.popleft().message.data)
+            self._history_bytes -= len(self._history.popleft().data)
 
-    def history(self) -> list[Kept]:
-        """Return what is kept, oldest first."""
-        return list(self._history)
+    def history(self, since: str | None = None) -> list[SharedMessage] | None:
+        """Return what is kept, oldest first: all, or what is behind an offset; None if that is not kept."""
+        kept = list(self._history)
+        if since is None:
+            return kept
+        for index, message in enumerate(kept):
+            if message.offset == since:
+                return kept[index + 1 :]
+        return None

@@ -1,0 +1,161 @@
+"""A line to a broker that does as the test says."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from test.many import eventually
+from ws4py_ng.codes import TEXT
+from ws4py_ng.pubsub import Hub, Outcome
+from ws4py_ng.pubsub.envelope import MAX_ORIGINS, Envelope, Seen
+from ws4py_ng.pubsub.line import Line
+
+from .listeners import Listener
+
+
+class Toy(Line):
+    """Be a line whose broker confirms, loses or repeats what it is told."""
+
+    name = "toy"
+
+    def __init__(self, *, ordered: bool = False, **bounds: Any) -> None:
+        super().__init__(**bounds)
+        self.ordered = ordered
+        self.sent: list[tuple[str, bytes]] = []
+        self.failures: list[Exception] = []
+        self.lose_after_sending = False
+        self.lost: asyncio.Event | None = None
+
+    async def _connect(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.lost = asyncio.Event()
+
+    async def _disconnect(self) -> None: ...
+
+    async def _follow(self, topics: list[str]) -> None: ...
+
+    async def _unfollow(self, topic: str) -> None: ...
+
+    async def _send(self, batch: list[tuple[str, bytes]]) -> None:
+        self.sent += batch
+        if self.ordered:
+            for number, (topic, raw) in enumerate(batch):
+                self._came(topic, raw, f"{len(self.sent)}-{number}")
+        if self.lose_after_sending:
+            self.lose_after_sending = False
+            raise ConnectionResetError("gone before it has confirmed")
+
+    async def _listen(self) -> None:
+        assert self.lost is not None
+        await self.lost.wait()
+        raise ConnectionResetError("lost")
+
+    def lose(self, *failures: Exception) -> None:
+        self.failures += failures
+        assert self.lost is not None
+        self._call(self.lost.set)
+
+
+def test_an_envelope_is_what_was_packed() -> None:
+    envelope = Envelope(b"12345678", 7, TEXT, b"data")
+    assert envelope == Envelope.unpack(envelope.pack())
+
+
+@pytest.mark.parametrize("raw", [b"", b"x" * 17, b"\x02" + b"x" * 17, Envelope(b"12345678", 1, 8, b"").pack()])
+def test_what_is_no_envelope_is_refused(raw: bytes) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        Envelope.unpack(raw)
+
+
+def test_a_number_is_new_once_and_hubs_are_remembered_in_bounds() -> None:
+    seen = Seen()
+    envelopes = [Envelope(b"%08d" % origin, 1, TEXT, b"") for origin in range(MAX_ORIGINS + 1)]
+    assert all(map(seen.is_new, envelopes))
+    assert not seen.is_new(envelopes[-1])
+    assert not seen.is_new(envelopes[1])
+    assert MAX_ORIGINS == len(seen._last)
+
+
+@pytest.mark.parametrize("bounds", [{"max_queued": 0}, {"max_queued_bytes": 0}])
+def test_bounds_that_make_no_sense_are_refused(bounds: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="expected 1 or more"):
+        Toy(**bounds)
+
+
+def test_what_was_sent_and_not_confirmed_is_sent_again_and_known_by_its_number() -> None:
+    toy = Toy()
+    with Hub(toy) as hub:
+        assert eventually(lambda: hub.status.bus.connected)
+        toy.lose_after_sending = True
+        hub.publish("a", "one")
+        assert eventually(lambda: 2 == len(toy.sent) and 0 == hub.status.bus.queued)
+        assert toy.sent[0] == toy.sent[1]
+        assert 1 == hub.status.bus.reconnects
+    with Hub(other := Toy()) as hub:
+        ada = Listener(hub, "a")
+        for _, raw in toy.sent:
+            other._came("a", raw)
+        assert ["one"] == ada.got
+        assert 1 == hub.status.bus.duplicates
+
+
+def test_an_ordered_bus_does_not_bring_again_what_was_early() -> None:
+    toy = Toy(ordered=True)
+    with Hub(toy) as hub:
+        ada = Listener(hub, "a")
+        assert eventually(lambda: hub.status.bus.connected)
+        hub.publish("a", "one")
+        assert eventually(lambda: ["one"] == ada.got)
+        toy.lose(*[OSError("not yet")] * 3)
+        assert eventually(lambda: not hub.status.bus.connected)
+        assert Outcome.QUEUED == hub.publish("a", "two", exclude=[]).bus
+        assert ["one", "two"] == ada.got
+        assert eventually(lambda: 2 == len(toy.sent))
+        hub.publish("a", "three")
+        assert eventually(lambda: ["one", "two", "three"] == ada.got)
+        assert eventually(lambda: {} == toy._own)
+        assert set() == toy._early
+
+
+def test_what_is_published_on_a_topic_that_nobody_here_is_in_leaves_nothing() -> None:
+    toy = Toy(ordered=True)
+    with Hub(toy) as hub:
+        ada = Listener(hub, "a")
+        for _ in range(10):
+            hub.publish("b", "x")
+        hub.publish("a", "x")
+        hub.unsubscribe(ada)
+        assert eventually(lambda: hub.status.bus.connected and 0 == hub.status.bus.queued)
+        assert {} == toy._own
+
+
+def test_the_queue_is_bounded_in_bytes() -> None:
+    toy = Toy(max_queued_bytes=1000)
+    toy.failures = [OSError("away")] * 1000
+    hub = Hub(toy)
+    assert Outcome.QUEUED == hub.publish("a", "x" * 5000).bus  # one of any size
+    assert Outcome.REFUSED == hub.publish("a", "x").bus
+    hub.close()
+
+
+def test_a_bus_that_fails_in_its_own_way_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    toy = Toy()
+    toy.failures = [LookupError("a bug")]
+    with Hub(toy) as hub:
+        assert eventually(lambda: hub.status.bus.connected)
+    assert "The bus toy failed" in caplog.text
+
+
+def test_what_waits_is_sent_when_the_hub_is_closed() -> None:
+    toy = Toy()
+    hub = Hub(toy)
+    assert eventually(lambda: hub.status.bus.connected)
+    for _ in range(2000):
+        hub.publish("a", "x")
+    hub.close()
+    assert 2000 == len(toy.sent)
+    assert not toy._thread.is_alive()  # type: ignore[union-attr]

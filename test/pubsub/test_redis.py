@@ -1,0 +1,179 @@
+"""Hubs joined by a real Redis, by pub/sub and by streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from test.many import eventually
+from ws4py_ng.pubsub import Hub, Outcome
+from ws4py_ng.pubsub.redis import RedisBus, RedisStreamBus
+
+from .brokers import Broker, redis_server
+from .listeners import Listener
+
+KINDS: list[Callable[..., Any]] = [RedisBus, RedisStreamBus]
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as broker:
+        yield broker
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+def test_what_one_hub_publishes_the_members_of_all_get_once(redis: Broker, kind: Any) -> None:
+    with Hub(kind(redis.url, prefix="once:")) as one, Hub(kind(redis.url, prefix="once:")) as other:
+        ada, bob = Listener(one, "a"), Listener(other, "a")
+        ada.warm_up(one, bob)
+        for number in range(100):
+            assert Outcome.SENT == one.publish("a", f"one {number}").bus
+            other.publish("a", b"%d" % number)
+        assert eventually(lambda: 200 == len(ada.got) == len(bob.got))
+        for listener in (ada, bob):
+            assert [f"one {number}" for number in range(100)] == [each for each in listener.got if type(each) is str]
+            assert [b"%d" % n for n in range(100)] == [each for each in listener.got if type(each) is bytes]
+        assert eventually(lambda: (0, 0) == (one.status.bus.duplicates, one.status.bus.queued))
+
+
+def test_who_is_excluded_gets_nothing_and_topics_are_apart(redis: Broker, kind: Any) -> None:
+    with Hub(kind(redis.url, prefix="apart:")) as one, Hub(kind(redis.url, prefix="apart:")) as other:
+        ada, bob, eve = Listener(one, "a"), Listener(other, "a"), Listener(other, "b")
+        ada.warm_up(one, bob)
+        one.publish("a", "not to ada", exclude=ada)
+        one.publish("a", "the end")
+        assert eventually(lambda: ["not to ada", "the end"] == bob.got)
+        assert eventually(lambda: ["the end"] == ada.got)
+        assert [] == eve.got
+
+
+def test_who_leaves_and_comes_again_gets_what_is_published_then(redis: Broker, kind: Any) -> None:
+    with Hub(kind(redis.url, prefix="again:")) as one, Hub(kind(redis.url, prefix="again:")) as other:
+        bob = Listener(other, "a")
+        bob.warm_up(one, bob)
+        other.unsubscribe(bob, "a")
+        one.publish("a", "nobody hears this")
+        other.subscribe(bob, "a")
+        bob.warm_up(one, bob)
+        one.publish("a", "again")
+        assert eventually(lambda: ["again"] == bob.got)
+
+
+def test_a_broker_that_is_away_leaves_the_local_members_alone(tmp_path: Path, kind: Any) -> None:
+    seen: list[bool] = []
+    with redis_server(tmp_path) as broker:
+        hub, other = Hub(kind(broker.url, max_queued=5), moved=seen.append), Hub(kind(broker.url))
+        ada, bob = Listener(hub, "a"), Listener(other, "a")
+        ada.warm_up(hub, bob)
+        broker.kill()
+        assert eventually(lambda: not hub.status.bus.connected and not other.status.bus.connected)
+        outcomes = [hub.publish("a", str(number)).bus for number in range(8)]
+        assert [Outcome.QUEUED] * 5 + [Outcome.REFUSED] * 3 == outcomes
+        assert [str(number) for number in range(8)] == ada.got
+        status = hub.status.bus
+        assert (5, 3, 0) == (status.queued, status.refused, status.reconnects)
+        assert status.error
+        broker.start()
+        assert eventually(lambda: hub.status.bus.connected and other.status.bus.connected)
+        assert eventually(lambda: 0 == hub.status.bus.queued)
+        ada.got.clear()
+        ada.warm_up(hub, bob, keep=True)
+        # On streams all that was queued has come; on pub/sub as much as came behind the other's return.
+        assert bob.got[: len(bob.got)] == sorted(set(bob.got))
+        if kind is RedisStreamBus:
+            assert [str(number) for number in range(5)] == bob.got
+        assert 1 == hub.status.bus.reconnects
+        assert [True, False, True] == seen
+        hub.close()
+        other.close()
+
+
+def test_a_hub_may_begin_without_its_broker(tmp_path: Path, kind: Any) -> None:
+    with redis_server(tmp_path) as broker:
+        broker.kill()
+        with Hub(kind(broker.url)) as hub:
+            ada = Listener(hub, "a")
+            assert Outcome.QUEUED == hub.publish("a", "early").bus
+            assert ["early"] == ada.got
+            assert not hub.status.bus.connected
+            broker.start()
+            assert eventually(lambda: hub.status.bus.connected and 0 == hub.status.bus.queued)
+            hub.publish("a", "late")
+            assert eventually(lambda: ["early", "late"] == ada.got)
+
+
+def test_a_bus_is_for_one_hub(redis: Broker, kind: Any) -> None:
+    bus = kind(redis.url)
+    with Hub(bus), pytest.raises(RuntimeError, match="belongs to another hub: make one for each"):
+        Hub(bus)
+
+
+def test_who_joins_late_gets_what_the_stream_has_kept(redis: Broker) -> None:
+    with Hub(RedisStreamBus(redis.url, prefix="late:"), history=3) as one:
+        for number in range(10):
+            one.publish("a", str(number))
+        assert eventually(lambda: 0 == one.status.bus.queued and one.status.bus.connected)
+    with Hub(RedisStreamBus(redis.url, prefix="late:"), history=3) as other:
+        assert eventually(lambda: other.status.bus.connected)
+        first = Listener(other, "a")
+        assert eventually(lambda: ["7", "8", "9"] == first.got)
+        other.publish("a", "10")
+        assert eventually(lambda: "10" in first.got)
+        second = Listener(other, "a")
+        assert eventually(lambda: len(second.got))
+        third = Listener(other, "a", replay=False)
+        other.publish("a", "11")
+        assert eventually(lambda: ["7", "8", "9", "10", "11"] == first.got)
+        assert eventually(lambda: "11" == second.got[-1])
+        assert eventually(lambda: ["11"] == third.got)
+
+
+def test_a_member_resumes_from_an_offset_on_another_process(redis: Broker) -> None:
+    def stamp(topic: str, data: bytes, offset: str) -> str:
+        return f"{offset}|{data.decode()}"
+
+    def hub() -> Hub:
+        return Hub(RedisStreamBus(redis.url, prefix="resume:"), stamp=stamp)
+
+    with hub() as one, hub() as other:
+        ada = Listener(one, "a")
+        assert eventually(lambda: one.status.bus.connected and other.status.bus.connected)
+        ada.warm_up(one, ada)
+        for number in range(20):
+            one.publish("a", str(number))
+        assert eventually(lambda: 20 == len(ada.got))
+        offset, _, seventh = str(ada.got[7]).partition("|")
+        assert "7" == seventh
+        bob = Listener(other, "a", since=offset)
+        for number in range(20, 40):
+            one.publish("a", str(number))
+        assert eventually(lambda: bob.got and str(bob.got[-1]).endswith("|39"))
+        assert [str(number) for number in range(8, 40)] == [str(each).partition("|")[2] for each in bob.got]
+        assert eventually(lambda: ada.got[8:] == bob.got)
+        for wrong in ("", "7", "x-0", "+", "1-1 1-1"):
+            with pytest.raises(ValueError, match="An offset of a stream is like"):
+                other.subscribe(bob, "b", since=wrong)
+
+
+def test_a_stamp_needs_offsets(redis: Broker) -> None:
+    with pytest.raises(ValueError, match="stamp needs a bus with offsets"):
+        Hub(RedisBus(redis.url), stamp=lambda topic, data, offset: data)
+
+
+def test_what_no_hub_has_published_is_passed_over(redis: Broker, caplog: pytest.LogCaptureFixture) -> None:
+    from redis import Redis
+
+    with Hub(RedisBus(redis.url, prefix="odd:")) as hub, Redis.from_url(redis.url) as client:
+        ada = Listener(hub, "a")
+        assert eventually(lambda: client.publish("odd:a", b"nonsense"))
+        ada.warm_up(hub, ada)
+        hub.publish("a", "sense")
+        assert ["sense"] == ada.got
+        assert eventually(lambda: "What came on topic 'a' of the bus redis is passed over" in caplog.text)

@@ -10,10 +10,12 @@ import sys
 from dataclasses import dataclass, fields
 from typing import Final
 
-__all__ = ["DEFAULT_LIMITS", "Limits"]
+__all__ = ["DEFAULT_LIMITS", "LARGE_READ", "Limits"]
 
 KIB = 1024
 MIB = 1024 * 1024
+# So much is read at once of a large payload.
+LARGE_READ = 256 * KIB
 
 # So that a header and the payload behind it can be counted in 63 bits, whatever the limit is.
 LARGEST_FRAME: Final = 1 << 62
@@ -78,9 +80,11 @@ class Limits:
     it. Less would break programs that answer at once what they are asked; it is what one careless
     connection can cost."""
 
-    read_size: int = 64 * KIB
-    """Most bytes taken from the provider at once. It bounds the work of a turn as well: the
-    smallest client frame has 6 bytes, so one turn holds at most 10,922 of them."""
+    read_size: int = 128 * KIB
+    """Most bytes taken from the provider at once: messages of 64 KiB, a common size, come whole. It
+    bounds the work of a turn as well: the smallest client frame has 6 bytes, so one turn holds at
+    most 21,845 of them, and on an event loop fewer, when they take long. Of the rest of
+    a large payload, which is no work but a copy, an event loop takes up to 256 KiB."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -10,7 +10,20 @@ from struct import Struct
 
 from ._core import encode_frame
 from ._core.mask_keys import fresh_mask_key
-from .codes import BINARY, CLOSE, CONTINUATION, NO_STATUS_RECEIVED, NORMAL_CLOSURE, PING, PONG, TEXT
+from .codes import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    INVALID_PAYLOAD,
+    NO_STATUS_RECEIVED,
+    NORMAL_CLOSURE,
+    PING,
+    PONG,
+    PROTOCOL_ERROR,
+    TEXT,
+    is_sendable,
+)
+from .exc import InvalidCloseError, ProtocolError
 from .framing import (
     OPCODE_BINARY,
     OPCODE_CLOSE,
@@ -27,7 +40,9 @@ __all__ = [
     "PingControlMessage",
     "PongControlMessage",
     "TextMessage",
+    "invalid_utf8",
     "new_message",
+    "parse_close",
 ]
 
 _compat = (OPCODE_BINARY, OPCODE_CLOSE, OPCODE_CONTINUATION, OPCODE_PING, OPCODE_PONG, OPCODE_TEXT)
@@ -177,3 +192,24 @@ class PongControlMessage(Message):
 
     def __init__(self, data: Data = b"") -> None:
         super().__init__(PONG, data)
+
+
+def parse_close(payload: bytes) -> CloseControlMessage:
+    """Read a Close frame's payload (RFC 6455 5.5.1, 7.4)."""
+    if not payload:
+        return CloseControlMessage(NO_STATUS_RECEIVED)
+    if len(payload) == 1:
+        raise InvalidCloseError(PROTOCOL_ERROR, "Close frame with a payload of one byte")
+    code = payload[0] << 8 | payload[1]
+    if not is_sendable(code):
+        raise InvalidCloseError(PROTOCOL_ERROR, f"Invalid Closing Frame Code: {code}")
+    try:
+        payload[2:].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise invalid_utf8(error) from None
+    return CloseControlMessage(code, payload[2:])
+
+
+def invalid_utf8(error: UnicodeDecodeError) -> ProtocolError:
+    """Return the error for text that is none (RFC 6455 8.1)."""
+    return ProtocolError(INVALID_PAYLOAD, f"Invalid UTF-8: {error.reason}")

@@ -17,13 +17,10 @@ from ._core.mask_keys import fresh_mask_key
 from .codes import (
     CLOSE,
     CONTINUATION,
-    INVALID_PAYLOAD,
     MESSAGE_TOO_BIG,
     NO_STATUS_RECEIVED,
     PING,
-    PROTOCOL_ERROR,
     TEXT,
-    is_sendable,
 )
 from .exc import InvalidCloseError, ProtocolError
 from .extensions.sharing import compress_alone, follow, setting
@@ -35,7 +32,9 @@ from .messaging import (
     PingControlMessage,
     PongControlMessage,
     TextMessage,
+    invalid_utf8,
     new_message,
+    parse_close,
 )
 from .shared import Shared, SharedMessage
 
@@ -131,7 +130,7 @@ class Stream:
                 try:
                     text._text = payload.decode("utf-8")
                 except UnicodeDecodeError as error:
-                    raise _invalid_utf8(error) from None
+                    raise invalid_utf8(error) from None
                 return text
             if first & CLOSE:  # the bit that all control frames have
                 return self._control(first & 0x0F, reader.payload)
@@ -156,6 +155,11 @@ class Stream:
     def at_eof(self) -> bool:
         """Whether the bytes have ended."""
         return self._reader.at_eof
+
+    @property
+    def missing(self) -> int:
+        """Bytes that are missing of a payload that is coming; 0 if there is none."""
+        return self._reader.missing
 
     @property
     def has_input(self) -> bool:
@@ -196,7 +200,7 @@ class Stream:
         try:
             self._utf8.decode(piece, final)
         except UnicodeDecodeError as error:
-            raise _invalid_utf8(error) from None
+            raise invalid_utf8(error) from None
 
     def _assembled(self, opcode: int) -> Message | None:
         """Add the frame that the reader stands on; return the message that it completes."""
@@ -244,7 +248,7 @@ class Stream:
             return PingControlMessage(payload)
         if opcode != CLOSE:
             return PongControlMessage(payload)
-        self.closing = _parse_close(payload)
+        self.closing = parse_close(payload)
         return self.closing
 
     # Sending
@@ -374,26 +378,6 @@ class Stream:
         self.message = None
         self.closing = None
         self.pings, self.pongs, self.errors = [], [], []
-
-
-def _parse_close(payload: bytes) -> CloseControlMessage:
-    """Read a Close frame's payload (RFC 6455 5.5.1, 7.4)."""
-    if not payload:
-        return CloseControlMessage(NO_STATUS_RECEIVED)
-    if len(payload) == 1:
-        raise InvalidCloseError(PROTOCOL_ERROR, "Close frame with a payload of one byte")
-    code = payload[0] << 8 | payload[1]
-    if not is_sendable(code):
-        raise InvalidCloseError(PROTOCOL_ERROR, f"Invalid Closing Frame Code: {code}")
-    try:
-        payload[2:].decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _invalid_utf8(error) from None
-    return CloseControlMessage(code, payload[2:])
-
-
-def _invalid_utf8(error: UnicodeDecodeError) -> ProtocolError:
-    return ProtocolError(INVALID_PAYLOAD, f"Invalid UTF-8: {error.reason}")
 
 
 def _too_big(limits: Limits) -> ProtocolError:

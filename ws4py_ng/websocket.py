@@ -301,6 +301,7 @@ class _ForeignStream:
         self._it = stream
         self.at_eof = False
         self.has_input = False
+        self.missing = 0
 
     @property
     def always_mask(self) -> Any:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from ..endpoint import SENT, Ending, Step
 from ..exc import ConnectionClosed
 from ..keepalive import PeerTimeout
+from ..limits import LARGE_READ
 from .async_hooks import AsyncHooks
 from .outlet import Drained
 from .parting import Parting, read_buffer
@@ -47,7 +48,7 @@ class AsyncioTransport(AsyncHooks):
 
     def __init__(self, ws: Endpoint, limits: Limits) -> None:
         super().__init__(ws, limits)
-        self._view = read_buffer(self._loop, limits.read_size)
+        self._view = read_buffer(self._loop, max(limits.read_size, LARGE_READ))
         self._portion = min(limits.read_size, 16 * SIP)
         self._busy = 0.0
         self._resting = False  # the session waits for the peer to keep up
@@ -79,14 +80,15 @@ class AsyncioTransport(AsyncHooks):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Let the loop read into the buffer that all connections share."""
-        return self._view[: self._portion]
+        # The rest of a large payload is no work but a copy: there is no need to sip.
+        return self._view if self._ws._stream.missing > self._portion else self._view[: self._portion]
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take what was read."""
-        data = self._view[:nbytes].tobytes()
+        """Take what was read; the session copies what it wants to keep of it."""
+        data = self._view[:nbytes]
         session = self._session
         if session is None or self._task is not None or self._resting:
-            self._received(data)
+            self._received(data.tobytes())
         elif nbytes < self._portion:
             self._busy = 0.0
             self._turn(session.send, data)

@@ -12,6 +12,7 @@ while the peer is behind: asyncio would make a copy of the rest for each of them
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from math import inf
@@ -37,6 +38,10 @@ __all__ = ["Drained", "Outlet"]
 JOIN_LIMIT = 128 * 1024
 # What is written at once of a message that many are sent.
 PORTION = 64 * 1024
+# Whether asyncio's writelines copies everything into one piece.
+JOINS = sys.version_info < (3, 12)
+# From here on a piece is worth a system call of its own; so much of it leaves with what is before it.
+LARGE_PIECE = 64 * 1024
 
 
 class Outlet(asyncio.BufferedProtocol):
@@ -163,13 +168,14 @@ class Outlet(asyncio.BufferedProtocol):
             if self._rest is not None:
                 ws._full = ws._outbox_size >= self._limits.max_unsent
                 return
-        with self.guard:
-            pieces = ws._outbox
-            if not pieces:
-                return
-            size = ws._outbox_size
-            ws._outbox = []
-            ws._outbox_size = 0
+        guard = self.guard
+        guard.acquire()  # `with` takes twice the time
+        pieces, size = ws._outbox, ws._outbox_size
+        if not pieces:
+            guard.release()
+            return
+        ws._outbox, ws._outbox_size = [], 0
+        guard.release()
         transport = self._transport
         if transport is None or transport.is_closing():
             ws._lost()
@@ -179,6 +185,8 @@ class Outlet(asyncio.BufferedProtocol):
             transport.write(pieces[0])
         elif size <= JOIN_LIMIT:
             transport.write(b"".join(pieces))
+        elif JOINS:
+            _write_apart(transport, pieces)
         else:
             transport.writelines(pieces)
         ws._full = self._room is not SENT and transport.get_write_buffer_size() >= self._limits.max_unsent
@@ -232,6 +240,21 @@ class Outlet(asyncio.BufferedProtocol):
         else:
             self._taken = taken
             self._write_timer = self._loop.call_later(timeout, self._look_at_writing)
+
+
+def _write_apart(transport: Any, pieces: list[bytes]) -> None:
+    """Write large pieces as they are, and small ones together."""
+    small: list[bytes] = []
+    for piece in pieces:
+        if len(piece) < 2 * LARGE_PIECE:
+            small.append(piece)
+            continue
+        view = memoryview(piece)
+        transport.write(b"".join([*small, view[:LARGE_PIECE]]))
+        transport.write(view[LARGE_PIECE:])
+        small = []
+    if small:
+        transport.write(b"".join(small))
 
 
 class Drained(Sent):

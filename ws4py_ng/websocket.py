@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Generator, Sequence
 from contextlib import suppress
 from typing import Any
 
+from .capture.tap import NO_TAP, AnyTap
+from .capture.taps import tap_channel
 from .codes import ABNORMAL_CLOSURE, BINARY, CLOSE, PING, PONG, TEXT
 from .endpoint import NO_TRANSPORT, Endpoint, Transport
 from .exc import ConnectionClosed, ProtocolError
@@ -81,6 +83,8 @@ class WebSocket(Endpoint):
     of the keepalive.
     """
 
+    _tap: AnyTap = NO_TAP
+
     def __init__(
         self,
         sock: Any = None,
@@ -116,8 +120,15 @@ class WebSocket(Endpoint):
             transport._limits = limits
 
     def _attach(self, transport: Transport) -> None:
-        """Let a transport carry this connection."""
+        """Let a transport carry this connection; where it is recorded, whoever carries it is tapped."""
         self._transport = transport
+        if self._tap:
+            tap_channel(getattr(transport, "channel", None), self._tap)
+
+    def _record(self, tap: AnyTap) -> None:
+        """Record this connection from here on."""
+        self._tap = tap
+        self._attach(self._transport)
 
     # The state, in ws4py's terms
 

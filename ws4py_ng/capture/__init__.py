@@ -6,8 +6,22 @@ a recording. The format is described in docs/reference/capture.md.
 
 from __future__ import annotations
 
+from .live import LiveReplay, replay_to_client, replay_to_server
 from .reading import CaptureError, Chunk, Connection, Recording, read
 from .replaying import Replay, replay
 from .settings import Capture, CaptureOption
 
-__all__ = ["Capture", "CaptureError", "CaptureOption", "Chunk", "Connection", "Recording", "Replay", "read", "replay"]
+__all__ = [
+    "Capture",
+    "CaptureError",
+    "CaptureOption",
+    "Chunk",
+    "Connection",
+    "LiveReplay",
+    "Recording",
+    "Replay",
+    "read",
+    "replay",
+    "replay_to_client",
+    "replay_to_server",
+]

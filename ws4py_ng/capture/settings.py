@@ -104,15 +104,19 @@ def open_tap(
     *,
     secure: bool = False,
     deflate: object = None,
+    rebuilt: bool = False,
 ) -> AnyTap:
     """Begin to record one connection, or return what records nothing.
 
     ``deflate`` is what was set for compression: a replay needs it, as the level is not on the wire.
+    ``rebuilt`` says that the heads are not as they were on the wire.
     """
     if capture is None:
         return NO_TAP
     about: dict[str, Any] = {"role": role, "transport": transport, "secure": secure}
     about |= {"local": _shown(local), "peer": _shown(peer)}
+    if rebuilt:
+        about["rebuilt"] = True
     if deflate is not None and is_dataclass(deflate) and not isinstance(deflate, type):
         about["deflate"] = asdict(deflate)
     return capture.tap(about, local, peer)

@@ -32,6 +32,9 @@ class AnyTap(Protocol):
     def sent(self, data: bytes) -> None:
         """Record what is about to be written."""
 
+    def ended(self) -> None:
+        """Record that nothing more is written; once."""
+
     def failed(self, error: BaseException) -> None:
         """Record what broke the connection."""
 
@@ -46,6 +49,8 @@ class _NoTap:
     def received(self, data: bytes) -> None: ...
 
     def sent(self, data: bytes) -> None: ...
+
+    def ended(self) -> None: ...
 
     def failed(self, error: BaseException) -> None: ...
 
@@ -98,6 +103,11 @@ class Tap:
         elif self._file is not None:
             self._file.chunk(self._line, monotonic_ns(), True, data)
 
+    def ended(self) -> None:
+        """Record that nothing more is written; once."""
+        if not self._broken:
+            self._end(True)
+
     def failed(self, error: BaseException) -> None:
         """Record what broke the connection; once."""
         if self._broken or self._closed:
@@ -112,8 +122,7 @@ class Tap:
         if self._closed:
             return
         self._flush_heads()
-        if not self._broken:
-            self._end(True)
+        self.ended()
         self._closed = True
         file, self._file = self._file, None
         if file is not None:

@@ -6,13 +6,16 @@ They know the drivers' interfaces by shape and import none of them.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from functools import cache
 from typing import Any, cast
 
+from .._core import encode_frame
+from ..codes import ABNORMAL_CLOSURE, BINARY, CLOSE, NO_STATUS_RECEIVED, TEXT
 from .tap import AnyTap
 
-__all__ = ["TappedProtocol", "tap_awaited", "tap_channel", "tap_protocol"]
+__all__ = ["TappedProtocol", "tap_awaited", "tap_channel", "tap_events", "tap_protocol", "tap_transport"]
 
 
 # Threads, greenlets, managers: a channel that blocks
@@ -23,7 +26,7 @@ def tap_channel(channel: Any, tap: AnyTap) -> None:
 
     The object stays the same, as others hold it already, and becomes one of a class that records.
     """
-    if tap:
+    if tap and channel is not None and not hasattr(channel, "_tap"):
         channel.__class__ = _tapped(cast("Any", type(channel)))
         channel._tap = tap
 
@@ -40,6 +43,16 @@ def _tapped(base: Any) -> Any:
                 self._tap.failed(error)
                 raise
             self._tap.received(data)
+            return data
+
+        def recv_now(self, size: int) -> bytes | None:
+            try:
+                data: bytes | None = super().recv_now(size)
+            except OSError as error:
+                self._tap.failed(error)
+                raise
+            if data is not None:
+                self._tap.received(data)
             return data
 
         def send(self, pieces: list[bytes]) -> None:
@@ -61,6 +74,11 @@ def _tapped(base: Any) -> Any:
             self._tap.sent(bytes(piece[:sent]))
             return sent
 
+        def _shut(self, how: int) -> None:
+            if how != socket.SHUT_RD:
+                self._tap.ended()
+            super()._shut(how)
+
         def close(self) -> None:
             super().close()
             self._tap.close()
@@ -77,6 +95,15 @@ def tap_protocol(protocol: Any, open_tap: Callable[[Any], AnyTap]) -> Any:
     ``open_tap`` is called with the transport when that is made.
     """
     return TappedProtocol(protocol, open_tap)
+
+
+def tap_transport(transport: Any, tap: AnyTap) -> Any:
+    """Return a transport that records, and whose next protocol is told what comes by one that records."""
+    if not tap:
+        return transport
+    protocol = TappedProtocol(None, lambda _: tap)
+    protocol.tap = tap
+    return _TappedTransport(transport, protocol)
 
 
 class TappedProtocol(asyncio.BufferedProtocol):
@@ -136,9 +163,22 @@ class _TappedTransport:
 
     def set_protocol(self, protocol: Any) -> None:
         self._protocol.inner = protocol
+        self._transport.set_protocol(self._protocol)
 
     def get_protocol(self) -> Any:
         return self._protocol.inner
+
+    def write_eof(self) -> None:
+        self._tap.ended()
+        self._transport.write_eof()
+
+    def close(self) -> None:
+        self._tap.ended()
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._tap.ended()
+        self._transport.abort()
 
     def write(self, data: Any) -> None:
         self._tap.sent(bytes(data))
@@ -180,8 +220,71 @@ def _awaited(base: Any) -> Any:
                 self._tap.failed(error)
                 raise
 
+        async def hang_up(self, heard_out: bool) -> None:
+            self._tap.ended()
+            await super().hang_up(heard_out)
+
         def cut_off(self) -> None:
             super().cut_off()
             self._tap.close()
 
     return Tapped
+
+
+# ASGI: messages, whose frames the host keeps to itself
+
+
+def tap_events(channel: Any, tap: AnyTap) -> None:
+    """Let a `transports.messages.HostChannel` record the frames that its events would be, as `tap_awaited` does."""
+    if tap:
+        channel.__class__ = _events(cast("Any", type(channel)))
+        channel._tap = tap
+
+
+@cache
+def _events(base: Any) -> Any:
+    class Tapped(base):  # type: ignore[misc]
+        async def read(self, size: int) -> Any:
+            event = await super().read(size)
+            frame = frame_of(event, masked=True)
+            if frame:
+                self._tap.received(frame)
+            if event["type"] == "websocket.disconnect":
+                self._tap.received(b"")
+            return event
+
+        async def write(self, pieces: list[Any], moved: Callable[[], object]) -> None:
+            for event in pieces:
+                self._tap.sent(frame_of(event, masked=False))
+            try:
+                await super().write(pieces, moved)
+            except OSError as error:
+                self._tap.failed(error)
+                raise
+
+        def cut_off(self) -> None:
+            super().cut_off()
+            self._tap.close()
+
+    return Tapped
+
+
+def frame_of(event: dict[str, Any], *, masked: bool) -> bytes:
+    """Build the frame that an event of ASGI stands for; a mask is of zeros."""
+    kind = event["type"]
+    if kind in ("websocket.close", "websocket.disconnect"):
+        code = event.get("code") or NO_STATUS_RECEIVED
+        if code == ABNORMAL_CLOSURE:
+            return b""
+        opcode = CLOSE
+        payload = b"" if code == NO_STATUS_RECEIVED else code.to_bytes(2, "big") + _utf8(event.get("reason"))
+    elif event.get("text") is not None:
+        opcode, payload = TEXT, _utf8(event["text"])
+    else:
+        opcode, payload = BINARY, bytes(event.get("bytes") or b"")
+    frame: bytes = encode_frame(0x80 | opcode, payload, bytes(4) if masked else None)
+    return frame
+
+
+def _utf8(text: str | None) -> bytes:
+    return (text or "").encode("utf-8")

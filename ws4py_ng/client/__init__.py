@@ -12,8 +12,6 @@ from threading import get_ident
 from time import monotonic
 from typing import Any
 
-from ..capture.tap import NO_TAP
-from ..capture.taps import tap_channel
 from ..states import Event
 from ..transports.blocking import BlockingTransport, check_hooks
 from ..transports.channels import open_channel
@@ -36,7 +34,6 @@ class WebSocketBaseClient(ClientBase):
     """
 
     _cut_off = False
-    _tap = NO_TAP
     _carrier = "threads"  # as a capture names it
 
     def _prepare(self) -> None:
@@ -77,7 +74,6 @@ class WebSocketBaseClient(ClientBase):
         # Whoever sends before the session begins does not wait longer than that, either.
         transport.channel.set_timeouts(None, self._limits.write_timeout)
         self._attach(transport)
-        tap_channel(getattr(self._transport, "channel", None), self._tap)
         self._advance(Event.OPENED)
         self._connector = 0
         if self._cut_off:

@@ -15,6 +15,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
+from ..capture.tap import AnyTap
+from ..capture.taps import tap_protocol
 from ..codes import GOING_AWAY, NORMAL_CLOSURE
 from ..states import Event
 from ..transports.aio import AsyncioTransport
@@ -68,6 +70,9 @@ class WebSocketClient(ClientBase):
 
     async def _dial(self, opening: _Opening) -> None:
         loop = asyncio.get_running_loop()
+        protocol: asyncio.BaseProtocol = opening
+        if self._recorder is not None:
+            protocol = tap_protocol(opening, self._tap_on)
         options: dict[str, Any] = {}
         tls = self._tls()
         if tls is not None:
@@ -76,11 +81,15 @@ class WebSocketClient(ClientBase):
                 # The loop has a limit of its own for this. Ours comes first.
                 options["ssl_handshake_timeout"] = self._limits.open_timeout + LAST_WORDS
         if self.unix_socket_path:
-            await loop.create_unix_connection(lambda: opening, self.unix_socket_path, **options)
+            await loop.create_unix_connection(lambda: protocol, self.unix_socket_path, **options)
             return
         if isinstance(loop, asyncio.BaseEventLoop):  # uvloop tries one address after the other
             options["happy_eyeballs_delay"] = NEXT_ADDRESS
-        await loop.create_connection(lambda: opening, self.host, int(self.port or 0), **options)
+        await loop.create_connection(lambda: protocol, self.host, int(self.port or 0), **options)
+
+    def _tap_on(self, transport: Any) -> AnyTap:
+        local, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        return self._open_tap("asyncio", local, peer)
 
     async def wait_ended(self) -> None:
         """Wait until `closed` has returned and the connection is closed."""

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 from ..capture.settings import Capture, CaptureOption, open_tap, settings_of
-from ..capture.tap import AnyTap
+from ..capture.tap import NO_TAP, AnyTap
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
 from ..handshake import Accepted, Headers, OriginRule, Request, Response, ServerPolicy, negotiate, negotiate_hosted
@@ -56,14 +56,32 @@ class Acceptor:
         object.__setattr__(self, "_recorder", settings_of(self.capture))
 
     @property
+    def recorder(self) -> Capture | None:
+        """How connections are recorded; None if they are not."""
+        return self._recorder
+
+    @property
     def captures(self) -> bool:
         """Whether connections are recorded."""
         return self._recorder is not None
 
-    def tap(self, transport: str, local: Any, peer: Any, *, secure: bool) -> AnyTap:
+    def tap(self, transport: str, local: Any, peer: Any, *, secure: bool, rebuilt: bool = False) -> AnyTap:
         """Begin to record a connection, if that is wanted; ``transport`` says what carries it."""
         deflate = next(iter(self.policy.extensions), None)
-        return open_tap(self._recorder, "server", transport, local, peer, secure=secure, deflate=deflate)
+        return open_tap(
+            self._recorder, "server", transport, local, peer, secure=secure, deflate=deflate, rebuilt=rebuilt
+        )
+
+    def tap_hosted(
+        self, transport: str, local: Any, peer: Any, request: Request, response: Response, secure: bool
+    ) -> AnyTap:
+        """Begin to record a connection whose handshake another server has read and answered."""
+        tap = NO_TAP
+        if self._recorder is not None:
+            tap = self.tap(transport, local, peer, secure=secure, rebuilt=True)
+            tap.received(request.to_bytes())
+            tap.sent(response.to_bytes())
+        return tap
 
     def accept(self, request: Request) -> tuple[type[WebSocket], Accepted]:
         """Choose the class and agree; raises HandshakeError with the status of the refusal."""

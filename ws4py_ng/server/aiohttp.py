@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from ..capture.settings import CaptureOption
+from ..capture.tap import AnyTap
+from ..capture.taps import tap_transport
 from ..codes import GOING_AWAY
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
@@ -42,6 +45,7 @@ def websocket_handler(
     heartbeat_freq: float | None = None,
     limits: Limits = DEFAULT_LIMITS,
     max_connections: int = 10_000,
+    capture: CaptureOption = None,
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """Return a handler for ``app.router.add_get``; the parameters are those of `threadedserver.serve`.
 
@@ -55,6 +59,7 @@ def websocket_handler(
         headers=headers,
         limits=limits,
         heartbeat_freq=heartbeat_freq,
+        capture=capture,
     )
 
     connections: set[WebSocket] = set()
@@ -84,7 +89,8 @@ def websocket_handler(
         connections.add(ws)
         try:
             await response.prepare(request)
-            await _serve(ws, request, limits)
+            answer, secure = Response(101, Headers(response.headers.items())), request.scheme == "https"
+            await _serve(ws, request, limits, acceptor.tap_hosted("aiohttp", local, peer, received, answer, secure))
         finally:
             connections.discard(ws)
         return response
@@ -141,12 +147,13 @@ class _Watch:
             await carrier.wait_gone()
 
 
-async def _serve(ws: WebSocket, request: web.Request, limits: Limits) -> None:
+async def _serve(ws: WebSocket, request: web.Request, limits: Limits, tap: AnyTap) -> None:
     """Take the transport away from aiohttp, and serve the connection to its end."""
     http: Any = request.protocol
     transport = request.transport
     if transport is None:  # the peer has left while the response was prepared
         ws.terminate()
+        tap.close()
         return
     carrier = AsyncioTransport(ws, limits)
     ws._attach(carrier)
@@ -155,7 +162,9 @@ async def _serve(ws: WebSocket, request: web.Request, limits: Limits) -> None:
         transport.resume_reading()  # aiohttp pauses when much comes behind the request
     watch = _Watch(ws, carrier, http._manager, transport)
     try:
-        carrier.take_over(transport, leftover)
+        if leftover:
+            tap.received(leftover)
+        carrier.take_over(tap_transport(transport, tap), leftover)
         if http._close:  # the server has begun to stop while the response was prepared
             watch.close()
         await carrier.wait_ended()

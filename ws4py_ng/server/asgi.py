@@ -18,10 +18,13 @@ from dataclasses import replace
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from ..capture.settings import Capture, CaptureOption
+from ..capture.tap import AnyTap
+from ..capture.taps import tap_events
 from ..codes import GOING_AWAY
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
-from ..handshake import Headers, OriginRule, Request, Response, refuse
+from ..handshake import Headers, OriginRule, Request, Response, accept_for, refuse
 from ..limits import DEFAULT_LIMITS, Limits
 from ..transports.asynciokit import open_kit
 from ..transports.kits import Kit
@@ -44,7 +47,9 @@ DRAIN_REASON = "Server is shutting down"
 class Host(Protocol):
     """Serve a WebSocket without events, once it was accepted; what `server.uvicorn` gives us."""
 
-    def offer(self, limits: Limits, deflate: bool | PerMessageDeflateFactory | None) -> None:
+    def offer(
+        self, limits: Limits, deflate: bool | PerMessageDeflateFactory | None, recorder: Capture | None = None
+    ) -> None:
         """Say, before the accept, what this application is willing to agree on."""
 
     async def serve(self, ws: WebSocket) -> None:
@@ -72,6 +77,7 @@ class WebSocketApplication:
         heartbeat_freq: float | None = None,
         limits: Limits = DEFAULT_LIMITS,
         max_connections: int = 10_000,
+        capture: CaptureOption = None,
     ) -> None:
         self.max_connections = max_connections
         self.acceptor = Acceptor(
@@ -82,6 +88,7 @@ class WebSocketApplication:
             deflate=deflate,
             heartbeat_freq=heartbeat_freq,
             limits=limits,
+            capture=capture,
         )
         self._http = http
         self._hosted_limits = replace(limits, ping_interval=None)
@@ -114,6 +121,16 @@ class WebSocketApplication:
         for closed in closing:
             if closed is not None:
                 await closed
+
+    def _tap(self, scope: Scope, request: Request, subprotocol: str | None) -> AnyTap:
+        """Begin to record a connection of which the host shows messages only."""
+        secure = scope.get("scheme") == "wss"
+        local, peer = _address(scope, "server"), _address(scope, "client")
+        answer = Response(101, Headers([("Upgrade", "websocket"), ("Connection", "Upgrade")]))
+        answer.headers.add("Sec-WebSocket-Accept", accept_for(request.headers.get("Sec-WebSocket-Key", "")))
+        if subprotocol is not None:
+            answer.headers.add("Sec-WebSocket-Protocol", subprotocol)
+        return self.acceptor.tap_hosted("asgi", local, peer, request, answer, secure=secure)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def heard() -> HostEvent:
@@ -149,7 +166,7 @@ class WebSocketApplication:
             return
         host: Host | None = (scope.get("extensions") or {}).get(EXTENSION)
         if host is not None:
-            host.offer(self.acceptor.limits, self.acceptor.deflate)
+            host.offer(self.acceptor.limits, self.acceptor.deflate, self.acceptor.recorder)
         ws = handler(None, [] if subprotocol is None else [subprotocol], [], environ_from(scope, request))
         if self.acceptor.heartbeat_freq is not None:
             ws.heartbeat_freq = self.acceptor.heartbeat_freq
@@ -164,15 +181,16 @@ class WebSocketApplication:
             else:
                 ws._stream = MessageStream(limits)  # type: ignore[assignment]
                 ws._configure(limits)
-                await _serve(ws, limits, receive, send)
+                await _serve(ws, limits, receive, send, self._tap(scope, request, subprotocol))
         finally:
             self._connections.discard(ws)
             ws.terminate()
 
 
-async def _serve(ws: WebSocket, limits: Limits, receive: Receive, send: Send) -> None:
+async def _serve(ws: WebSocket, limits: Limits, receive: Receive, send: Send, tap: AnyTap) -> None:
     async with _kit_of_the_host() as kit:
         channel = HostChannel(receive, send, kit)
+        tap_events(channel, tap)
         transport = PullTransport(ws, limits, kit, channel, ws._release)
         ws._attach(transport)
         await transport.run()

@@ -25,6 +25,7 @@ from typing import Any
 import cherrypy
 from cherrypy.process import plugins
 
+from ..capture.settings import CaptureOption, settings_of
 from ..endpoint import NO_TRANSPORT
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
@@ -34,7 +35,7 @@ from ..manager import WebSocketManager
 from ..transports.blocking import BlockingTransport, check_hooks
 from ..transports.handover import Handover, find, host_name
 from ..websocket import WebSocket
-from .wsgiutils import request_from_environ
+from .wsgiutils import record, request_from_environ
 
 __all__ = ["WebSocketPlugin", "WebSocketTool"]
 
@@ -84,6 +85,7 @@ class WebSocketTool(cherrypy.Tool):
         origins: Sequence[OriginRule] | None = None,
         deflate: bool | PerMessageDeflateFactory | None = True,
         limits: Limits = DEFAULT_LIMITS,
+        capture: CaptureOption = None,
     ) -> None:
         """Agree on a WebSocket, or refuse it, and make ``cherrypy.request.ws_handler``."""
         request = cherrypy.serving.request
@@ -110,6 +112,9 @@ class WebSocketTool(cherrypy.Tool):
                 logger.exception("The application failed to answer %s", request.path_info)
                 raise
             handler._configure(limits, accepted.extensions)
+            recorder = settings_of(capture)
+            if recorder is not None:
+                record(handler, recorder, "cherrypy", request_from_environ(environ), accepted, policy)
             # What the page handler sends waits until the 101 is sent.
             handler._attach(NO_TRANSPORT)
         request.ws_handler = handler
@@ -154,6 +159,7 @@ class WebSocketTool(cherrypy.Tool):
         if isinstance(handler, WebSocket):
             handler._attach(BlockingTransport(handler, sock, handler._limits))
             if ahead:
+                handler._tap.received(ahead)
                 handler._stream._reader.feed(ahead)
         taken = False
         try:

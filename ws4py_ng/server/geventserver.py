@@ -94,6 +94,7 @@ class WebSocketWSGIHandler(pywsgi.WSGIHandler):
     def _run_websocket(self, websocket: Any) -> None:
         ahead = read_ahead(self.rfile, self.socket)
         if ahead and isinstance(websocket, WebSocket):
+            websocket._tap.received(ahead)
             websocket._stream._reader.feed(ahead)
         pools = (getattr(self.server, name, None) for name in ("websocket_pool", "pool"))
         pool: Any = next((each for each in pools if hasattr(each, "track")), _homeless)

@@ -15,6 +15,8 @@ from contextlib import suppress
 from math import inf
 from weakref import WeakKeyDictionary
 
+from ..capture.settings import CaptureOption
+from ..capture.taps import tap_awaited
 from ..codes import GOING_AWAY
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
@@ -55,6 +57,7 @@ class WebSocketHandler(RequestHandler):
         heartbeat_freq: float | None = None,
         limits: Limits = DEFAULT_LIMITS,
         max_connections: int = 10_000,
+        capture: CaptureOption = None,
     ) -> None:
         """Take the route's arguments."""
         self._max_connections = max_connections
@@ -66,6 +69,7 @@ class WebSocketHandler(RequestHandler):
             headers=headers,
             limits=limits,
             heartbeat_freq=heartbeat_freq,
+            capture=capture,
         )
 
     async def get(self, *args: str, **kwargs: str) -> None:
@@ -86,6 +90,10 @@ class WebSocketHandler(RequestHandler):
         self.application.log_request(self)
         channel = IOStreamChannel(stream)
         local, peer = channel.address("getsockname"), channel.address("getpeername")
+        if self.acceptor.captures:
+            tap = self.acceptor.tap("tornado", local, peer, secure=self.request.protocol == "https", rebuilt=True)
+            tap.received(request.to_bytes())
+            tap_awaited(channel, tap)
         environ = environ_of(request, self.request.protocol, local, peer)
         environ["tornado.request"] = self.request
         ws = self.acceptor.make(handler, accepted, None, environ)

@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
+from ..capture.settings import CaptureOption
+from ..capture.taps import tap_awaited
 from ..codes import GOING_AWAY
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
@@ -176,6 +178,9 @@ class Server:
             try:
                 if self.ssl_context is not None:
                     channel = TrioChannel(await secure(stream, self.ssl_context, server_side=True))
+                if self.acceptor.captures:
+                    local, peer = channel.address("getsockname"), channel.address("getpeername")
+                    tap_awaited(channel, self.acceptor.tap("trio", local, peer, secure=self.ssl_context is not None))
                 next(reading)
                 while True:
                     data = await channel.read(HEAD_READ_SIZE)
@@ -254,6 +259,7 @@ def serve(
     heartbeat_freq: float | None = None,
     limits: Limits = DEFAULT_LIMITS,
     max_connections: int = 10_000,
+    capture: CaptureOption = None,
 ) -> Server:
     """Return a `Server`, which listens once it is entered or run.
 
@@ -267,5 +273,6 @@ def serve(
         headers=headers,
         limits=limits,
         heartbeat_freq=heartbeat_freq,
+        capture=capture,
     )
     return Server(acceptor, (host, port, sock, unix_path), ssl_context, process_request, max_connections)

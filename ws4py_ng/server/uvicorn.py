@@ -18,6 +18,8 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
+from ..capture.settings import Capture, open_tap, settings_of
+from ..capture.taps import tap_transport
 from ..codes import GOING_AWAY, INTERNAL_ERROR, NORMAL_CLOSURE
 from ..exc import ConnectionClosed, HandshakeError
 from ..extensions import PerMessageDeflateFactory
@@ -60,6 +62,8 @@ class WSProtocol(asyncio.Protocol):
         self._events = Events(config.ws_max_queue, self._limits.max_message_size)
         self._denial: HostEvent | None = None
         self._accepted: Accepted | None = None
+        self._response = b""
+        self._recorder = settings_of(None)
         self._direct = False
         self._ws: WebSocket | None = None
         self._answered = False
@@ -181,7 +185,8 @@ class WSProtocol(asyncio.Protocol):
         headers = Headers(accepted.response.headers)
         for name, value in [*self._server.default_headers, *event.get("headers", ())]:
             headers.add(name.decode("latin-1"), value.decode("latin-1"))
-        self._transport.write(Response(101, headers).to_bytes())
+        self._response = Response(101, headers).to_bytes()
+        self._transport.write(self._response)
         self._accepted, self._answered = accepted, True
         self._log("[accepted]")
         if not self._direct:
@@ -198,10 +203,32 @@ class WSProtocol(asyncio.Protocol):
         ws._attach(carrier)
         early, self._early = bytes(self._early), bytearray()
         self._transport.resume_reading()
-        carrier.take_over(self._transport, early)
+        carrier.take_over(self._tapped(early), early)
         if self._stopping:
             ws.close(GOING_AWAY, DRAIN_REASON)
         return carrier
+
+    def _tapped(self, early: bytes) -> Any:
+        """Return the transport, or one that records, where that is wanted."""
+        if self._recorder is None or self._request is None:
+            return self._transport
+        info = self._transport.get_extra_info
+        secure = info("sslcontext") is not None
+        tap = open_tap(
+            self._recorder,
+            "server",
+            "uvicorn",
+            info("sockname"),
+            info("peername"),
+            secure=secure,
+            deflate=self._deflate,
+            rebuilt=True,
+        )
+        tap.received(self._request.to_bytes())
+        tap.sent(self._response)
+        if early:
+            tap.received(early)
+        return tap_transport(self._transport, tap)
 
     def _ended(self) -> None:
         self._ws = None
@@ -220,9 +247,12 @@ class WSProtocol(asyncio.Protocol):
 
     # A `WebSocketApplication`: `server.asgi.Host`
 
-    def offer(self, limits: Limits, deflate: bool | PerMessageDeflateFactory | None) -> None:
+    def offer(
+        self, limits: Limits, deflate: bool | PerMessageDeflateFactory | None, recorder: Capture | None = None
+    ) -> None:
         """Let the application's limits count, where uvicorn's are not stricter."""
         self._direct = True
+        self._recorder = recorder
         size = min(limits.max_message_size, self._limits.max_message_size)
         self._limits = replace(limits, max_message_size=size)
         self._deflate = self._deflate and deflate

@@ -12,7 +12,6 @@ from time import monotonic
 from typing import Any
 
 from ..capture.tap import NO_TAP
-from ..capture.taps import tap_channel
 from ..codes import GOING_AWAY
 from ..exc import HandshakeError
 from ..handshake import Accepted, Request, Response, receive_request, refuse
@@ -140,7 +139,7 @@ class Visitor:
         accepted, ws = chosen
         self._tap.sent(response := accepted.response.to_bytes())
         sock.sendall(response)
-        tap_channel(getattr(ws._transport, "channel", None), self._tap)
+        ws._record(self._tap)
         if leftover:
             ws._stream._reader.feed(leftover)
         self._ws = ws

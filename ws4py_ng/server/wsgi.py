@@ -20,9 +20,10 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
+from ..capture.settings import CaptureOption
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
-from ..handshake import Accepted, OriginRule, refuse
+from ..handshake import Accepted, OriginRule, Request, refuse
 from ..limits import DEFAULT_LIMITS, Limits
 from ..transports.blocking import check_hooks
 from ..transports.handover import Environ, Handover, StartResponse, find, host_name, protocol_of, takes_hop_by_hop
@@ -68,6 +69,7 @@ class WebSocketApplication:
         headers: Sequence[tuple[str, str]] = (),
         heartbeat_freq: float | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        capture: CaptureOption = None,
     ) -> None:
         self.app = app
         self.acceptor = Acceptor(
@@ -78,6 +80,7 @@ class WebSocketApplication:
             headers=headers,
             heartbeat_freq=heartbeat_freq,
             limits=limits,
+            capture=capture,
         )
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -95,7 +98,7 @@ class WebSocketApplication:
                 return self.app(environ, start_response)
             return _refused(error, environ, start_response)
         try:
-            return self._open(_Opening(self.acceptor, handler, accepted, environ, start_response), environ)
+            return self._open(_Opening(self.acceptor, request, handler, accepted, environ, start_response), environ)
         except HandshakeError as error:
             return _refused(error, environ, start_response)
 
@@ -116,12 +119,14 @@ class _Opening:
     def __init__(
         self,
         acceptor: Acceptor,
+        request: Request,
         handler: type[WebSocket],
         accepted: Accepted,
         environ: Environ,
         start_response: StartResponse,
     ) -> None:
         self._acceptor = acceptor
+        self._request = request
         self._handler = handler
         self._accepted = accepted
         self._environ = environ
@@ -137,12 +142,22 @@ class _Opening:
         try:
             ws = self._acceptor.make(self._handler, self._accepted, sock, _kept(self._environ, sock))
             check_hooks(ws)
+            self._record(ws)
             return ws
         except HandshakeError:
             raise
         except Exception:
             logger.exception("The application failed to answer %s", self._environ.get("PATH_INFO"))
             raise HandshakeError("Internal server error", 500) from None
+
+    def _record(self, ws: WebSocket) -> None:
+        """Record the connection, if that is wanted; its handshake as the server tells of it."""
+        if self._acceptor.captures:
+            secure = self._environ.get("wsgi.url_scheme") == "https"
+            local, peer = ws.local_address, ws.peer_address
+            ws._record(
+                self._acceptor.tap_hosted("wsgi", local, peer, self._request, self._accepted.response, secure=secure)
+            )
 
     def _answer(self) -> Any:
         """Tell the server what is answered; return its function ``write``."""
@@ -176,6 +191,7 @@ class _Opening:
             sock.close()
         else:
             if ahead:
+                ws._tap.received(ahead)
                 ws._stream._reader.feed(ahead)
             crew_of(self._environ).manage(ws, found.stopping)
         # For its log: what the server answers reaches nobody any more.
@@ -195,6 +211,7 @@ class _Opening:
             found.sock.settimeout(self._acceptor.limits.open_timeout)
             found.sock.sendall(self._accepted.response.to_bytes())
         if ahead:
+            ws._tap.received(ahead)
             ws._stream._reader.feed(ahead)
         crew_of(self._environ).serve_here(ws, kit, found.stopping)
         return found.leave()

@@ -213,6 +213,7 @@ class WebSocketWSGIRequestHandler(WSGIRequestHandler):
         try:
             leftover = self._read_ahead()
             if leftover and isinstance(websocket, WebSocket):
+                websocket._tap.received(leftover)
                 websocket._stream._reader.feed(leftover)
             server.link_websocket_to_server(websocket)
         except BaseException:

@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import quote_from_bytes
 
+from ..capture.settings import Capture, CaptureOption, open_tap, settings_of
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
-from ..handshake import Headers, OriginRule, Request, ServerPolicy, negotiate, refuse
+from ..handshake import Accepted, Headers, OriginRule, Request, ServerPolicy, negotiate, refuse
 from ..limits import DEFAULT_LIMITS, Limits
 from ..websocket import WebSocket
 
@@ -79,11 +80,13 @@ class WebSocketWSGIApplication:
         limits: Limits = DEFAULT_LIMITS,
         deflate: bool | PerMessageDeflateFactory = True,
         origins: Sequence[OriginRule] | None = None,
+        capture: CaptureOption = None,
     ) -> None:
         self.protocols = protocols
         self.extensions = extensions
         self.handler_cls = handler_cls
         self._limits = limits
+        self._recorder = settings_of(capture)
         supported = [each for each in extensions or () if not isinstance(each, str | bytes)]
         if deflate:
             supported.append(PerMessageDeflateFactory() if deflate is True else deflate)
@@ -102,7 +105,8 @@ class WebSocketWSGIApplication:
         """Be the application."""
         sock = next((environ[key] for key in SOCKET_KEYS if environ.get(key) is not None), None)
         try:
-            accepted = negotiate(_request(environ), self._policy)
+            request = _request(environ)
+            accepted = negotiate(request, self._policy)
         except HandshakeError as error:
             return self._refuse(error, environ, start_response, sock is None)
         if sock is None:
@@ -116,6 +120,8 @@ class WebSocketWSGIApplication:
         configure = getattr(websocket, "_configure", None)
         if configure is not None:
             configure(self._limits, accepted.extensions)
+        if self._recorder is not None and isinstance(websocket, WebSocket):
+            record(websocket, self._recorder, "wsgi", request, accepted, self._policy)
         start_response(accepted.response.status_text, accepted.response.headers.items())
         return []
 
@@ -139,3 +145,21 @@ def _request(environ: dict[str, Any]) -> Request:
         return request_from_environ(environ)
     except ValueError as error:
         raise HandshakeError(f"bad request: {error}", 400) from error
+
+
+def record(
+    websocket: WebSocket,
+    recorder: Capture,
+    carrier: str,
+    request: Request,
+    accepted: Accepted,
+    policy: ServerPolicy,
+) -> None:
+    """Record a connection whose handshake a WSGI server has read, and answers."""
+    local, peer = websocket.local_address, websocket.peer_address
+    deflate = next(iter(policy.extensions), None)
+    secure = websocket._is_secure
+    tap = open_tap(recorder, "server", carrier, local, peer, secure=secure, deflate=deflate, rebuilt=True)
+    tap.received(request.to_bytes())
+    tap.sent(accepted.response.to_bytes())
+    websocket._record(tap)

@@ -22,7 +22,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-__all__ = ["JOIN_LIMIT", "LINGER", "PlainChannel", "TLSChannel", "open_channel"]
+__all__ = ["DONT_WAIT", "JOIN_LIMIT", "LINGER", "PlainChannel", "TLSChannel", "open_channel"]
 
 # A join costs less than a second system call up to about this size.
 JOIN_LIMIT = 128 * 1024
@@ -35,6 +35,8 @@ LINGER = 2.0
 
 # What a stand-in for a socket may lack, or raise where a socket raises OSError.
 _HARMLESS = (OSError, RuntimeError, AttributeError)
+_NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
 # The network's ways to lose a connection that Python does not call a ConnectionError.
 _LOST = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET, errno.ENOTCONN})
 
@@ -92,6 +94,21 @@ class PlainChannel:
             self._reading = False
             self._leave()
 
+    def recv_now(self, size: int) -> bytes | None:
+        """Return what is there, without waiting; None if that is nothing."""
+        self._reading = True
+        try:
+            return b"" if self._closed else bytes(self.sock.recv(size, DONT_WAIT))
+        except _NOT_NOW:
+            return None
+        except OSError as error:
+            if isinstance(error, ConnectionError):
+                raise
+            raise ConnectionAbortedError(error.errno, str(error)) from error
+        finally:
+            self._reading = False
+            self._leave()
+
     def send(self, pieces: list[bytes]) -> None:
         """Send all of it."""
         self._sending = True
@@ -115,7 +132,7 @@ class PlainChannel:
             if self._closed:
                 raise OSError(errno.EBADF, "the socket was closed here")
             return self._send_now(piece)
-        except (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        except _NOT_NOW:
             return 0
         except ValueError as error:
             raise OSError(errno.EBADF, str(error)) from error

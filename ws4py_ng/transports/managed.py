@@ -14,7 +14,6 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -47,8 +46,6 @@ OWN_BACKLOG = 256
 # for at most the write timeout.
 # Bytes that a peer is sent in a turn, so that a fast one does not keep the others waiting.
 SHARE = 1024 * 1024
-
-_NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _thread = threading.local()
 
 
@@ -242,19 +239,8 @@ class ManagedTransport(BlockingTransport):
                 channel.read_timeout = patience
         if not self._is_real:
             return super().receive(size)
-        channel._reading = True
-        try:
-            return b"" if channel._closed else bytes(channel.sock.recv(size, DONT_WAIT))
-        except _NOT_NOW:
-            return None
-        except OSError as error:
-            if isinstance(error, ConnectionError):
-                raise
-            raise ConnectionAbortedError(error.errno, str(error)) from error
-        finally:
-            channel._reading = False
-            if channel._closed:
-                channel._leave()
+        data: bytes | None = channel.recv_now(size)
+        return data
 
     def tick(self) -> bool:
         """Look at the timers if it is time to; False when the session is over.

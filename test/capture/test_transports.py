@@ -16,6 +16,7 @@ from test.client.peers import server_context
 from test.recordings.make import HERE
 from test.transports.contract import Options, ServerRow, server_rows
 from test.transports.diary import Diary
+from test.transports.test_contract import run_here
 from test.transports.tls import write_certificates
 from ws4py_ng.capture import CaptureError, read, replay, replay_to_client, replay_to_server
 from ws4py_ng.client import asyncioclient, tornadoclient, trioclient
@@ -63,6 +64,7 @@ def test_every_server_records_when_the_environment_says_so(
     row: ServerRow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WS4PY_NG_CAPTURE", f"{tmp_path}/")
+    run_here(row)
     server = row.start(Options(deflate=row.deflates))
     try:
         talk(f"ws://127.0.0.1:{server.address[1]}/echo?tag=x")
@@ -160,6 +162,7 @@ def test_every_client_records(connect, tmp_path: Path) -> None:
 @pytest.mark.parametrize("splits", ["recorded", "random"])
 @pytest.mark.parametrize("row", ROWS, ids=repr)
 def test_recorded_clients_talk_to_every_server(row: ServerRow, splits) -> None:
+    run_here(row)
     server = row.start(Options())
     try:
         for name in ECHOES:

@@ -61,7 +61,6 @@ def websocket_handler(
         heartbeat_freq=heartbeat_freq,
         capture=capture,
     )
-
     connections: set[WebSocket] = set()
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -89,8 +88,8 @@ def websocket_handler(
         connections.add(ws)
         try:
             await response.prepare(request)
-            answer, secure = Response(101, Headers(response.headers.items())), request.scheme == "https"
-            await _serve(ws, request, limits, acceptor.tap_hosted("aiohttp", local, peer, received, answer, secure))
+            tap = acceptor.tap_hosted("aiohttp", local, peer, received, response.answer, request.scheme == "https")
+            await _serve(ws, request, limits, tap)
         finally:
             connections.discard(ws)
         return response
@@ -107,6 +106,11 @@ class _Upgrade(web.StreamResponse):
         super().__init__(status=agreed.status)
         for name, value in agreed.headers:
             self.headers.add(name, value)
+
+    @property
+    def answer(self) -> Response:
+        """What was sent."""
+        return Response(self.status, Headers(self.headers.items()))
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Write nothing: the connection is no longer aiohttp's."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import socket
 import stat
@@ -14,7 +13,7 @@ import pytest
 
 from test.capture.recorded import LARGE, talk, with_asyncio, with_client, with_threads
 from test.programs import Program
-from ws4py_ng.capture import Capture, read
+from ws4py_ng.capture import Capture, read, writing
 from ws4py_ng.capture.writing import PARTS, part_path
 
 RECORDERS = [with_threads, with_asyncio, with_client]
@@ -158,15 +157,15 @@ def test_two_programs_do_not_write_into_one_file(tmp_path: Path) -> None:
 def test_a_disk_that_is_full_ends_the_capture_not_the_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write, calls = os.write, []
+    write, calls = writing._write, []
 
-    def full(fd: int, data: bytes) -> int:
+    def full(fd: int, data: list[bytes]) -> int:
         calls.append(fd)
         if len(calls) > 4:
             raise OSError(28, "No space left on device")
         return write(fd, data)
 
-    monkeypatch.setattr(os, "write", full)
+    monkeypatch.setattr(writing, "_write", full)
     with caplog.at_level(logging.ERROR, logger="ws4py_ng"):
         with_threads(tmp_path / "trace.wscap")
     monkeypatch.undo()

@@ -50,21 +50,21 @@ class Flow:
         ends = here[0].packed + there[0].packed
         self._sum = sum(ends[i] << 8 | ends[i + 1] for i in range(0, len(ends), 2)) + 0x4500 + 0x4000 + 0x4006
 
-    def segment(self, outgoing: bool, data: bytes, flags: int) -> bytes:
-        """Make one packet, of at most MAX_SEGMENT bytes of data."""
+    def head(self, outgoing: bool, length: int, flags: int) -> bytes:
+        """Make the headers of a packet of so many bytes of data, MAX_SEGMENT at most."""
         me = 0 if outgoing else 1
         (source, sport), (target, tport) = self._ends[me], self._ends[1 - me]
         seq, ack = self._sent[me], self._sent[1 - me]
-        self._sent[me] = (seq + len(data) + ((flags & (SYN | FIN)) != 0)) & 0xFFFFFFFF
+        self._sent[me] = (seq + length + ((flags & (SYN | FIN)) != 0)) & 0xFFFFFFFF
         tcp = _tcp.pack(sport, tport, seq, ack if flags & ACK else 0, 0x50, flags, _WINDOW, 0, 0)
-        size = len(tcp) + len(data)
+        size = len(tcp) + length
         if self._version == 6:
-            return _ipv6.pack(6 << 28, size, _TCP, 64, source.packed, target.packed) + tcp + data
+            return _ipv6.pack(6 << 28, size, _TCP, 64, source.packed, target.packed) + tcp
         size += 20
         total = self._sum + size
         total = (total & 0xFFFF) + (total >> 16)
         checksum = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
-        return _ipv4.pack(0x45, 0, size, 0, 0x4000, 64, _TCP, checksum, source.packed, target.packed) + tcp + data
+        return _ipv4.pack(0x45, 0, size, 0, 0x4000, 64, _TCP, checksum, source.packed, target.packed) + tcp
 
 
 def parse_segment(packet: bytes) -> Segment | None:

@@ -26,10 +26,10 @@ class AnyTap(Protocol):
 
     def __bool__(self) -> bool: ...
 
-    def received(self, data: bytes) -> None:
+    def received(self, data: bytes | memoryview) -> None:
         """Record what was read; nothing is the end."""
 
-    def sent(self, data: bytes) -> None:
+    def sent(self, data: bytes | memoryview) -> None:
         """Record what is about to be written."""
 
     def ended(self) -> None:
@@ -46,9 +46,9 @@ class _NoTap:
     def __bool__(self) -> bool:
         return False
 
-    def received(self, data: bytes) -> None: ...
+    def received(self, data: bytes | memoryview) -> None: ...
 
-    def sent(self, data: bytes) -> None: ...
+    def sent(self, data: bytes | memoryview) -> None: ...
 
     def ended(self) -> None: ...
 
@@ -85,7 +85,7 @@ class Tap:
     def __bool__(self) -> bool:
         return True
 
-    def received(self, data: bytes) -> None:
+    def received(self, data: bytes | memoryview) -> None:
         """Record what was read; nothing is the end."""
         if not data:
             self._end(False)
@@ -94,7 +94,7 @@ class Tap:
         elif self._file is not None:
             self._file.chunk(self._line, monotonic_ns(), False, data)
 
-    def sent(self, data: bytes) -> None:
+    def sent(self, data: bytes | memoryview) -> None:
         """Record what is about to be written."""
         if not data:
             return
@@ -136,11 +136,11 @@ class Tap:
         if self._file is not None:
             self._file.end(self._line, monotonic_ns(), outgoing)
 
-    def _filter(self, outgoing: bool, data: bytes) -> None:
+    def _filter(self, outgoing: bool, data: bytes | memoryview) -> None:
         """Record a part of a head, once it may be."""
         head = self._heads[outgoing]
         assert head is not None
-        released = head.feed(monotonic_ns(), data)
+        released = head.feed(monotonic_ns(), bytes(data))
         if head.done:
             if outgoing is self._line.by_client:
                 self._open(head.head)

@@ -57,9 +57,10 @@ def _tapped(base: Any) -> Any:
 
         def send(self, pieces: list[bytes]) -> None:
             # Before it is sent: else an answer could come first in the capture.
-            self._tap.sent(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            self._tap.sent(data)
             try:
-                super().send(pieces)
+                super().send([data])
             except OSError as error:
                 self._tap.failed(error)
                 raise
@@ -126,7 +127,7 @@ class TappedProtocol(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """See asyncio."""
-        self.tap.received(bytes(self._view[:nbytes]))
+        self.tap.received(memoryview(self._view)[:nbytes])
         self.inner.buffer_updated(nbytes)
 
     def eof_received(self) -> Any:
@@ -181,7 +182,7 @@ class _TappedTransport:
         self._transport.abort()
 
     def write(self, data: Any) -> None:
-        self._tap.sent(bytes(data))
+        self._tap.sent(data)
         self._transport.write(data)
 
     def writelines(self, pieces: list[Any]) -> None:

@@ -12,12 +12,13 @@ import os
 import platform
 import threading
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from struct import Struct
 from time import monotonic_ns, time_ns
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from weakref import WeakSet
 
 from .._version import __version__
@@ -55,6 +56,8 @@ _FLAGS: Final = (b"\x02\0\4\0\1\0\0\0", b"\x02\0\4\0\2\0\0\0")
 _word = Struct("<I")
 
 _numbers = count(1)
+
+Buffer: TypeAlias = bytes | memoryview
 
 
 class Line:
@@ -105,28 +108,28 @@ class CaptureFile:
             if self._open_lines == 0:
                 self._close()
 
-    def chunk(self, line: Line, stamp: int, outgoing: bool, data: bytes) -> None:
+    def chunk(self, line: Line, stamp: int, outgoing: bool, data: Buffer) -> None:
         """Record a chunk that was read or is about to be written."""
         with self._lock:
             if not self._ready(line, stamp):
                 return
-            flow = line.flow
+            time = stamp + self._offset
             if len(data) <= MAX_SEGMENT:
-                self._put(_block(line, stamp + self._offset, outgoing, flow.segment(outgoing, data, ACK | PSH)))
+                self._put(_block(line, time, outgoing, data, ACK | PSH))
                 return
-            blocks = []
+            parts: list[Buffer] = []
+            view = memoryview(data)
             for start in range(0, len(data), MAX_SEGMENT):
                 flags = ACK | (PSH if start + MAX_SEGMENT >= len(data) else 0)
-                packet = flow.segment(outgoing, data[start : start + MAX_SEGMENT], flags)
-                blocks.append(_block(line, stamp + self._offset, outgoing, packet))
-            self._put(b"".join(blocks))
+                parts += _block(line, time, outgoing, view[start : start + MAX_SEGMENT], flags)
+            self._put(parts)
 
     def end(self, line: Line, stamp: int, outgoing: bool, note: str | None = None) -> None:
         """Record the end of one direction, or the error that ended both."""
         with self._lock:
             if self._ready(line, stamp):
-                packet = line.flow.segment(outgoing, b"", ACK | (FIN if note is None else RST))
-                self._put(_block(line, stamp + self._offset, outgoing, packet, note))
+                flags = ACK | (FIN if note is None else RST)
+                self._put(_block(line, stamp + self._offset, outgoing, b"", flags, note))
 
     def _ready(self, line: Line, stamp: int) -> bool:
         if self._broken:
@@ -150,13 +153,13 @@ class CaptureFile:
         name = f"{line.about['role']} {line.number}"
         body = _interface.pack(LINKTYPE_RAW, 0, 0) + option(COMMENT, about.encode())
         body += option(_IF_NAME, name.encode()) + option(_IF_TSRESOL, _NANOSECONDS) + _END_OF_OPTIONS
-        blocks = [block(INTERFACE, body)]
+        parts: list[Buffer] = [block(INTERFACE, body)]
         if not line.begun:
             line.begun = True
             first = line.by_client
             for outgoing, flags in ((first, SYN), (not first, SYN | ACK), (first, ACK)):
-                blocks.append(_block(line, stamp + self._offset, outgoing, line.flow.segment(outgoing, b"", flags)))
-        self._put(b"".join(blocks))
+                parts += _block(line, stamp + self._offset, outgoing, b"", flags)
+        self._put(parts)
 
     def _begin_part(self) -> None:
         self._close()
@@ -181,21 +184,25 @@ class CaptureFile:
         body = _section.pack(0x1A2B3C4D, 1, 0, -1) + option(COMMENT, json.dumps(about).encode())
         body += option(_HARDWARE, platform.machine().encode()) + option(_OS, platform.platform().encode())
         body += option(_APPLICATION, f"ws4py_ng {__version__}".encode()) + _END_OF_OPTIONS
-        self._put(block(SECTION, body))
+        self._put([block(SECTION, body)])
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, parts: list[Buffer]) -> None:
+        """Write whole blocks, by one call."""
         if self._gzip is not None:
-            data = self._gzip.compress(data) + self._gzip.flush(zlib.Z_SYNC_FLUSH)
+            parts = [self._gzip.compress(b"".join(parts)), self._gzip.flush(zlib.Z_SYNC_FLUSH)]
         fd = self._fd
         if fd is None:
             return
+        size = sum(map(len, parts))
         try:
-            written = os.write(fd, data)
-            while written < len(data):
-                written += os.write(fd, memoryview(data)[written:])
+            written = _write(fd, parts)
+            if written < size:
+                data = b"".join(parts)
+                while written < size:
+                    written += os.write(fd, data[written:])
         except OSError as error:
             self._fail(error)
-        self._size += len(data)
+        self._size += size
 
     def _fail(self, error: OSError) -> None:
         """Give up the capture, not the connections."""
@@ -229,23 +236,23 @@ class CaptureFile:
         self.path = self.path.with_name(_with_stem(self.path.name, f"-{os.getpid()}"))
 
 
-def _block(line: Line, time: int, outgoing: bool, packet: bytes, note: str | None = None) -> bytes:
-    """Build an Enhanced Packet Block."""
-    size = len(packet)
-    padding = -size % 4
+def _write_joined(fd: int, parts: list[Buffer]) -> int:
+    return os.write(fd, b"".join(parts))
+
+
+# So that a large chunk is copied by the kernel only; where there is no such call (Windows), it is joined.
+_write: Callable[[int, list[Buffer]], int] = getattr(os, "writev", _write_joined)
+
+
+def _block(line: Line, time: int, outgoing: bool, data: Buffer, flags: int, note: str | None = None) -> list[Buffer]:
+    """Build an Enhanced Packet Block, in parts."""
+    head = line.flow.head(outgoing, len(data), flags)
+    size = len(head) + len(data)
     comment = b"" if note is None else option(COMMENT, note.encode("utf-8", "replace")[:_MAX_NOTE])
-    total = 32 + size + padding + 12 + len(comment)
-    return b"".join(
-        (
-            _packet.pack(PACKET, total, line.interface, time >> 32 & 0xFFFFFFFF, time & 0xFFFFFFFF, size, size),
-            packet,
-            bytes(padding),
-            _FLAGS[outgoing],
-            comment,
-            _END_OF_OPTIONS,
-            _word.pack(total),
-        )
-    )
+    total = 44 + size + -size % 4 + len(comment)
+    start = _packet.pack(PACKET, total, line.interface, time >> 32 & 0xFFFFFFFF, time & 0xFFFFFFFF, size, size)
+    end = bytes(-size % 4) + _FLAGS[outgoing] + comment + _END_OF_OPTIONS + _word.pack(total)
+    return [start + head, data, end]
 
 
 def part_path(path: Path, number: int) -> Path:

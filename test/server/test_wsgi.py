@@ -34,6 +34,8 @@ SAYING_GOODBYE = tuple(host for host in ALL if host != "eventlet")
 SPEAKING_TLS = tuple(host for host in ALL if host != "django")
 
 
+# Those that answer one request on a connection.
+ONE_REQUEST = ("werkzeug_single", "gunicorn-sync", "wsgiref", "wsgiref_single", "werkzeug")
 # Of WebSockets that are open while pages are asked for.
 MANY = 200
 
@@ -228,6 +230,34 @@ def test_open_websockets_hold_no_worker(host: Host) -> None:
             echo(peer, b"still here")
         for peer in peers:
             part(peer)
+
+
+def test_a_websocket_may_follow_a_plain_request_on_its_connection(host: Host) -> None:
+    with host.connect() as peer:
+        peer.send(f"GET /page HTTP/1.1\r\nHost: localhost:{host.port}\r\n\r\n".encode())
+        assert b"200" == peer.take_head().split()[1]
+        assert b"plain /page 0" == peer.take(13)
+        head = b""
+        with suppress(AssertionError, OSError):  # it is closed
+            peer.send(host.request(("Connection", "keep-alive, Upgrade")))
+            head = peer.take_head()
+        if host.name in ONE_REQUEST:
+            assert b"" == head
+            return
+        assert head.startswith(b"HTTP/1.1 101 ")
+        echo(peer, b"x")
+        assert is_quiet(peer, 0.001)
+        part(peer)
+
+
+def test_an_expectation_is_417(host: Host) -> None:
+    with host.connect() as peer:
+        peer.send(host.request(("Expect", "100-continue")))
+        head = peer.take_head()
+        while head.startswith(b"HTTP/1.1 100 "):
+            head = peer.take_head()
+    assert b"417" == head.split()[1]
+    assert (200, b"plain /page 0") == host.page()
 
 
 def test_a_peer_that_breaks_off_harms_nobody(host: Host) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ._core import FrameReader, append_frame, encode_frame, frame_head
 from ._core.mask_keys import fresh_mask_key
@@ -23,7 +23,6 @@ from .codes import (
     TEXT,
 )
 from .exc import InvalidCloseError, ProtocolError
-from .extensions.sharing import compress_alone, follow, setting
 from .limits import DEFAULT_LIMITS, Limits
 from .messaging import (
     BinaryMessage,
@@ -36,7 +35,7 @@ from .messaging import (
     new_message,
     parse_close,
 )
-from .shared import Shared, SharedMessage
+from .shared import Shared, SharedMessage, shared_frame
 
 if TYPE_CHECKING:
     from .extensions import Extension
@@ -283,23 +282,7 @@ class Stream:
 
     def share(self, message: SharedMessage) -> Shared:
         """Return the frame of a message that others are sent as well; the next to be appended to the outbox."""
-        extension: Any = self._extension
-        kind = False if extension is None else setting(extension, len(message.data))
-        if kind is None:
-            pieces: list[bytes] = []
-            size = self.encode(message.opcode, message.data, pieces)
-            return Shared(b"".join(pieces), size)
-        shared = message.frames.get((self.always_mask, kind))
-        if shared is None:
-            first, data = 0x80 | message.opcode, message.data
-            if kind:
-                data = compress_alone(extension, data)
-                first |= extension.rsv
-            frame = encode_frame(first, data, self._new_mask_key() if self.always_mask else None)
-            shared = message.frames[self.always_mask, kind] = Shared(frame, len(frame), kind is not False)
-        if shared.compressed:
-            follow(extension, message.data)
-        return shared
+        return shared_frame(self, message, self._extension, self._new_mask_key)
 
     # In the manner of ws4py
 

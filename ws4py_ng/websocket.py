@@ -310,6 +310,7 @@ class _ForeignStream:
 
     def __init__(self, stream: Any) -> None:
         self._it = stream
+        self._extension = stream  # it has its own way to encode
         self.at_eof = False
         self.has_input = False
         self.missing = 0

@@ -50,7 +50,7 @@ class Broker:
             with socket.create_connection(("127.0.0.1", self.port), 1) as sock:
                 sock.sendall(b"PING\r\n")
                 sock.settimeout(1)
-                return b"PONG" in sock.recv(4096) or b"INFO" in sock.recv(4096)
+                return sock.recv(4096).startswith((b"+PONG", b"INFO "))
         except OSError:
             return False
 
@@ -65,8 +65,8 @@ class Broker:
 @contextmanager
 def running(broker: Broker) -> Iterator[Broker]:
     """Run a broker while the `with` lasts."""
-    broker.start()
     try:
+        broker.start()
         yield broker
     finally:
         broker.kill()

@@ -1,7 +1,9 @@
 """A hub on a server of some kind, for peers who say what to publish: ``python -m test.pubsub.site KIND``.
 
 A peer that says ``publish N SIZE`` lets a message with that number be published, by the connection's
-own thread; ``thread N SIZE`` by another one; ``status`` is answered by what the hub tells of itself.
+own thread; ``thread N SIZE`` by another one; ``steady FIRST COUNT`` a row of short ones, a thousand a
+second; ``status`` is answered by what the hub tells of itself. With a broker's kind and URL behind KIND the
+hub shares its topics with those of other processes; on streams each message begins with its offset.
 """
 
 from __future__ import annotations
@@ -23,7 +25,34 @@ from ws4py_ng.websocket import WebSocket
 LIMITS = Limits(ping_interval=None, max_message_size=1 << 24)
 KINDS: dict[str, Callable[[], None]] = {}
 
-hub = Hub(policy="close", max_pending=1 << 20)
+
+def make_hub(kind: str = "", url: str = "") -> Hub:
+    """Make the hub of this process."""
+    options: dict[str, Any] = {"policy": "close", "max_pending": 1 << 20}
+    if kind == "nats":
+        from ws4py_ng.pubsub.nats import NatsBus
+
+        return Hub(NatsBus(url), **options)
+    if kind == "redis":
+        from ws4py_ng.pubsub.redis import RedisBus
+
+        return Hub(RedisBus(url), **options)
+    if kind == "streams":
+        from ws4py_ng.pubsub.redis import RedisStreamBus
+
+        return Hub(RedisStreamBus(url), stamp=lambda _, data, offset: offset.encode() + b"|" + data, **options)
+    return Hub(**options)
+
+
+def publish_steadily(first: int, count: int) -> None:
+    """Publish numbers, a thousand a second."""
+    pause = threading.Event()
+    for number in range(first, first + count):
+        hub.publish("news", b"%d" % number)
+        pause.wait(0.001)
+
+
+hub = make_hub(*sys.argv[2:]) if __name__ == "__main__" else make_hub()
 
 
 class Member(WebSocket):
@@ -31,8 +60,9 @@ class Member(WebSocket):
 
     def opened(self) -> None:
         query = (self.environ or {}).get("QUERY_STRING", "")
-        for topic in parse_qs(query).get("topic", []):
-            hub.subscribe(self, topic, info=topic)
+        asked = parse_qs(query)
+        for topic in asked.get("topic", []):
+            hub.subscribe(self, topic, info=topic, since=asked.get("since", [None])[0])
         self.send("welcome")
 
     def received_message(self, message: Any) -> None:
@@ -41,6 +71,9 @@ class Member(WebSocket):
             self.send(json.dumps(asdict(hub.status)))
             return
         number, size = map(int, numbers)
+        if verb == "steady":
+            threading.Thread(target=publish_steadily, args=(number, size), daemon=True).start()
+            return
         payload = number.to_bytes(4, "big") + bytes(size - 4)
         if verb == "thread":
             threading.Thread(target=hub.publish, args=("news", payload)).start()

@@ -138,11 +138,11 @@ def test_every_role_and_every_kind_of_compression_reads_the_same() -> None:
 
 
 def test_a_message_is_encoded_once_for_each_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ws4py_ng import streaming
+    from ws4py_ng import shared
 
     calls: list[int] = []
-    encode = streaming.encode_frame
-    monkeypatch.setattr(streaming, "encode_frame", lambda *args: calls.append(1) or encode(*args))
+    encode = shared.encode_frame
+    monkeypatch.setattr(shared, "encode_frame", lambda *args: calls.append(1) or encode(*args))
     hub = Hub()
     people = [Person(deflate=kind) for kind in (None, PerMessageDeflateFactory()) for _ in range(20)]
     people += [Person(role="client") for _ in range(20)]

@@ -64,6 +64,8 @@ class Sender:
         self._full = False
         # Who sends to many connections, this one among them.
         self._tenants: tuple[Tenant, ...] = ()
+        # So many of them have something that waits, which must not be overtaken.
+        self._waited_for = 0
 
     def send(self, payload: Payload, binary: bool = False) -> Any:
         """Send one message.

@@ -237,14 +237,15 @@ class Hub(Books):
 
     def _spread(self, groups: tuple[Group, ...], message: SharedMessage, exclude: frozenset[int]) -> int:
         members = 0
-        for transport, subscriptions in groups:
-            members += len(subscriptions)
+        for group in groups:
+            present = len(group.subscriptions)
             if exclude:
-                members -= sum(each.member.key in exclude for each in subscriptions)
+                present -= sum(each.member.key in exclude for each in group.subscriptions)
+            members += present
             try:
-                transport.call_home(partial(_hand_out, subscriptions, message, exclude))
+                group.transport.call_home(partial(_hand_out, group, message, exclude))
             except RuntimeError as error:
-                logger.debug("%d members are gone with their loop: %s", len(subscriptions), error)
+                logger.debug("%d members are gone with their loop: %s", present, error)
         with self._counting:
             self._handed_out += members
         return members
@@ -323,16 +324,16 @@ class Hub(Books):
         self.close()
 
 
-def _hand_out(subscriptions: tuple[Subscription, ...], message: SharedMessage, exclude: frozenset[int]) -> None:
+def _hand_out(group: Group, message: SharedMessage, exclude: frozenset[int]) -> None:
     """Give a message to members whose connections live here."""
-    for subscription in subscriptions:
-        member = subscription.member
-        ws: Any = member.ws()
-        if ws is None or (exclude and member.key in exclude):
+    for index, reference in enumerate(group.websockets):
+        ws: Any = reference()
+        if ws is None or (exclude and id(ws) in exclude):
             continue
         try:
-            if member.waiting or member.held or not ws._transport.post(ws, message):
-                member.wait(subscription, message)
+            if ws._waited_for or not ws._transport.post(ws, message):
+                subscription = group.subscriptions[index]
+                subscription.member.wait(subscription, message)
         except ConnectionClosed:
             continue  # it is about to leave
         except Exception:

@@ -104,6 +104,7 @@ class Member:
         self._lock = threading.Lock()
         self._draining = False
         self._again = False
+        self._is_marked = False
         # The garbage collector may come at any time, and must not wait for a lock.
         key = self.key
         self.ws = weakref.ref(ws, lambda _: gone.append(key))
@@ -131,16 +132,18 @@ class Member:
         with self._lock:
             for message in messages:
                 self._append(message, subscription)
+            self._mark()
 
     def hold(self) -> None:
         """Let all wait until `release`."""
         with self._lock:
             self.held += 1
+            self._mark()
 
     def release(self, subscription: Subscription, messages: list[SharedMessage]) -> None:
         """Let go on, with what a stream has kept ahead of what was published meanwhile."""
         with self._lock:
-            self.held -= 1
+            self.held = max(self.held - 1, 0)
             live = [index for index, each in enumerate(self.waiting) if each.subscription is subscription]
             known = {self.waiting[index].message.offset for index in live} - {""}
             place = live[0] if live else len(self.waiting)
@@ -150,16 +153,28 @@ class Member:
                     self.waiting.insert(place, _Waiting(message, subscription, size))
                     self.pending += size
                     place += 1
+            self._mark()
         self.has_room()
 
     def wait(self, subscription: Subscription, message: SharedMessage) -> None:
         """Let a message wait that the transport did not take, as far as there is room."""
         with self._lock:
             closes = self._admit(message, subscription)
+            self._mark()
         if closes:
             self._close()
         else:
             self.has_room()
+
+    def _mark(self) -> None:
+        """Let the connection show whether something waits here; the lock is held."""
+        waits = bool(self.waiting or self.held)
+        if waits is not self._is_marked:
+            self._is_marked = waits
+            ws = self.ws()
+            if ws is not None:
+                with _tenancy:
+                    ws._waited_for += 1 if waits else -1
 
     def _append(self, message: SharedMessage, subscription: Subscription) -> None:
         size = len(message.data) + PLACE
@@ -224,6 +239,7 @@ class Member:
             with self._lock:
                 if taken and self.waiting:
                     self.pending -= self.waiting.popleft().size
+                    self._mark()
                 if self.held or not (self.waiting and (taken or self._again)):
                     self._draining = self._again = False
                     return
@@ -246,7 +262,8 @@ class Member:
         """Let nothing wait any more."""
         with self._lock:
             self.waiting.clear()
-            self.pending = 0
+            self.pending = self.held = 0
+            self._mark()
 
     def ended(self) -> None:
         """Leave every topic: the connection has ended."""

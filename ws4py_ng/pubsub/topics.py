@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from typing import Any, NamedTuple
 
+from ..endpoint import Endpoint
 from ..shared import SharedMessage
 from .member import Subscription
 
@@ -16,6 +18,8 @@ class Group(NamedTuple):
 
     transport: Any
     subscriptions: tuple[Subscription, ...]
+    # Of the same, in the same order: all that is looked at of a member who keeps up.
+    websockets: tuple[weakref.ref[Endpoint], ...]
 
 
 class Topic:
@@ -60,7 +64,10 @@ class Topic:
                     home = ws._transport.home
                     transports.setdefault(home, ws._transport)
                     homes.setdefault(home, []).append(subscription)
-            self._groups = tuple(Group(transports[home], tuple(found)) for home, found in homes.items())
+            self._groups = tuple(
+                Group(transports[home], tuple(found), tuple(each.member.ws for each in found))
+                for home, found in homes.items()
+            )
         return self._groups
 
     def keep(self, message: SharedMessage) -> None:

@@ -23,6 +23,7 @@ from ..endpoint import SENT, Sent
 from ..exc import ConnectionClosed
 from ..keepalive import PeerTimeout
 from ..states import State
+from ..streaming import Stream
 from .asynciokit import AsyncioKit
 from .fragments import AsyncFragments
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Drained", "Outlet"]
 
+OPEN = State.OPEN
+# The same object for all connections of a thread.
+_idents: dict[int, int] = {}
 # Below this size a join costs less than a second system call.
 JOIN_LIMIT = 128 * 1024
 # What is written at once of a message that many are sent.
@@ -51,7 +55,9 @@ class Outlet(asyncio.BufferedProtocol):
         self._ws = ws
         self._limits = limits
         self._loop = asyncio.get_running_loop()
-        self._thread = get_ident()
+        self._thread = _idents.setdefault(get_ident(), get_ident())
+        stream = ws._stream
+        self._is_plain = type(stream) is Stream and stream._extension is None and not stream.always_mask
         self._transport: Any = None
         self._in_turn = False
         self._room: Sent = SENT  # what a sender may await
@@ -126,29 +132,45 @@ class Outlet(asyncio.BufferedProtocol):
             self._loop.call_soon_threadsafe(callback)
 
     def post(self, sender: Sender, message: SharedMessage) -> bool:
-        """Send a message that others are sent as well, unless the peer is behind."""
+        """Send a message that others are sent as well, unless the peer is behind.
+
+        It is called for thousands in a row: what it looks at is what all connections share, as far as
+        that can be, since each object that is a connection's own has to come from memory.
+        """
         transport = self._transport
-        if self._room is not SENT or transport is None or transport.is_closing():
-            if sender._state is not State.OPEN:
+        if (
+            self._room is not SENT
+            or self._in_turn
+            or sender._outbox_size
+            or sender._fragmenting
+            or sender._state is not OPEN
+            or transport is None
+            or get_ident() != self._thread
+        ):
+            return self._post_behind(sender, message)
+        frame = message.plain
+        if frame is None or not self._is_plain:
+            with self.guard:
+                # Another thread may have been faster.
+                frame = None if sender._outbox else sender._stream.share(message).piece
+            if frame is None:
+                return self._post_behind(sender, message)
+        if len(frame) <= PORTION:
+            transport.write(frame)
+        else:
+            self._rest = memoryview(frame)
+            self._write_rest()
+        return True
+
+    def _post_behind(self, sender: Sender, message: SharedMessage) -> bool:
+        """Send it behind what is in the outbox already, if the peer keeps up."""
+        if self._room is not SENT or self._transport is None:
+            if sender._state is not OPEN:
                 sender._refuse()
             return False
-        if self._in_turn or sender._outbox or get_ident() != self._thread:
-            if not sender._put(message, self._limits.max_outbox):
-                return False
-            self.written()
-            return True
-        with self.guard:
-            if sender._state is not State.OPEN:
-                sender._refuse()
-            if sender._fragmenting:
-                return False
-            shared = sender._stream.share(message)
-        self._handed_over += shared.size
-        if shared.size <= PORTION:
-            transport.write(shared.piece)
-        else:
-            self._rest = memoryview(shared.piece)
-            self._write_rest()
+        if not sender._put(message, self._limits.max_outbox):
+            return False
+        self.written()
         return True
 
     def push(self) -> None:

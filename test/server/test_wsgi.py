@@ -340,6 +340,14 @@ def test_the_environ_is_the_requests_and_not_the_servers(host: Host) -> None:
         part(peer)
 
 
+def test_without_a_query_the_environ_has_an_empty_one(host: Host) -> None:
+    """PEP 3333 lets a server leave the key out, which some do and a handler does not expect."""
+    with host.join() as peer:
+        peer.send(frame(TEXT, b"?QUERY_STRING"))
+        assert (TEXT, b"") == peer.take_frame()
+        part(peer)
+
+
 def test_another_library_gets_its_subprotocol_and_deflate(host: Host) -> None:
     url = f"ws://127.0.0.1:{host.port}/ws"
     with websockets_connect(url, subprotocols=["chat"], proxy=None) as client:  # type: ignore[list-item]

@@ -218,8 +218,8 @@ class _Opening:
 
 
 def _kept(environ: Environ, sock: Any) -> Environ:
-    """Make the environ of the WebSocket: without the server's own, and with what wsgiref leaves out."""
-    kept = {key: value for key, value in environ.items() if key not in PLUMBING}
+    """Make the environ of the WebSocket: without the server's own, and with what some leave out."""
+    kept = {"QUERY_STRING": ""} | {key: value for key, value in environ.items() if key not in PLUMBING}
     if hasattr(sock, "unwrap"):
         kept["wsgi.url_scheme"] = "https"
     if not kept.get("REMOTE_PORT"):

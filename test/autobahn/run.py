@@ -234,17 +234,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     expectation = Expectation.load()
     try:
         runs = plan(arguments, expectation)
+        is_full = not arguments.quick and not arguments.cases
         wstest = find_wstest()
         for build in {run.build for run in runs}:
             check_build(build)
         with ThreadPoolExecutor(arguments.jobs) as pool:
-            results = list(pool.map(lambda run: attempt(run, wstest, expectation), runs))
+            results = list(pool.map(lambda run: attempt(run, wstest, expectation, is_full), runs))
     except (MissingTool, RunFailed, ValueError) as error:
         print(f"autobahn: {error}", file=sys.stderr)
         return 2
     made = [result for result in results if isinstance(result, Result)]
-    if not arguments.quick and not arguments.cases:
-        table.record(made)
     for failed in (result for result in results if isinstance(result, RunFailed)):
         print(f"autobahn: {failed}", file=sys.stderr)
     if len(made) < len(results):
@@ -252,12 +251,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if all(result.as_expected for result in made) else 1
 
 
-def attempt(run: Run, wstest: Path, expectation: Expectation) -> Result | RunFailed:
-    """Make one run; one that cannot be made does not keep the others from being made."""
+def attempt(run: Run, wstest: Path, expectation: Expectation, is_full: bool) -> Result | RunFailed:
+    """Make one run, and record a full one; one that cannot be made does not keep the others from being made."""
     try:
-        return perform(run, wstest, expectation)
+        result = perform(run, wstest, expectation)
     except RunFailed as error:
         return error
+    if is_full:
+        table.record([result])
+    return result
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from threading import Lock
 from typing import NamedTuple
 
 from test.autobahn.report import CONFIG, Outcome
@@ -20,6 +21,7 @@ COLUMNS = {
     "12": ("12.",),
     "13": ("13.",),
 }
+_one_at_a_time = Lock()
 HEAD = f"""# The Autobahn Testsuite
 
 Results of autobahntestsuite {VERSION}, written by `make autobahn`. Sections 1 to 7 and 10 are the
@@ -62,10 +64,11 @@ def _word(outcome: Outcome | None) -> str:
 
 def record(results: Sequence[Result]) -> None:
     """Take the results over into the file and the page."""
-    rows = {result.key: result for result in load()} | {result.key: result for result in results}
-    kept = sorted(rows.values(), key=lambda result: (result.role != "server", result.transport, result.build))
-    RESULTS.write_text(json.dumps([result._asdict() for result in kept], indent=1) + "\n", "utf-8")
-    PAGE.write_text(page(kept), "utf-8")
+    with _one_at_a_time:
+        rows = {result.key: result for result in load()} | {result.key: result for result in results}
+        kept = sorted(rows.values(), key=lambda result: (result.role != "server", result.transport, result.build))
+        RESULTS.write_text(json.dumps([result._asdict() for result in kept], indent=1) + "\n", "utf-8")
+        PAGE.write_text(page(kept), "utf-8")
 
 
 def load() -> list[Result]:

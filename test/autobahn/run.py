@@ -3,7 +3,7 @@
 ``python -m test.autobahn.run [--quick | --cases 1.* 7.*] [--transport gevent] [--role server] [--build pure]``
 
 A transport is a row of the contract (test/transports/contract.py): whoever adds a row there has it run here.
-A run of all cases writes its row of the table in the docs.
+What it showed of whole sections is written into the table in the docs.
 """
 
 from __future__ import annotations
@@ -234,12 +234,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     expectation = Expectation.load()
     try:
         runs = plan(arguments, expectation)
-        is_full = not arguments.quick and not arguments.cases
         wstest = find_wstest()
         for build in {run.build for run in runs}:
             check_build(build)
         with ThreadPoolExecutor(arguments.jobs) as pool:
-            results = list(pool.map(lambda run: attempt(run, wstest, expectation, is_full), runs))
+            results = list(pool.map(lambda run: attempt(run, wstest, expectation, not arguments.quick), runs))
     except (MissingTool, RunFailed, ValueError) as error:
         print(f"autobahn: {error}", file=sys.stderr)
         return 2
@@ -251,14 +250,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if all(result.as_expected for result in made) else 1
 
 
-def attempt(run: Run, wstest: Path, expectation: Expectation, is_full: bool) -> Result | RunFailed:
-    """Make one run, and record a full one; one that cannot be made does not keep the others from being made."""
+def attempt(run: Run, wstest: Path, expectation: Expectation, record: bool) -> Result | RunFailed:
+    """Make one run, and record it; one that cannot be made does not keep the others from being made."""
     try:
         result = perform(run, wstest, expectation)
     except RunFailed as error:
         return error
-    if is_full:
-        table.record([result])
+    if record:
+        table.record([result], expectation.cases)
     return result
 
 

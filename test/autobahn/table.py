@@ -1,4 +1,4 @@
-"""The table of results in the docs: each full run replaces its own rows, and leaves the others."""
+"""The table of results in the docs: each run replaces what it made anew, and leaves the rest."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Result(NamedTuple):
     transport: str
     build: str
     cells: dict[str, str]
-    as_expected: bool
+    as_expected: bool = True
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -62,13 +62,24 @@ def _word(outcome: Outcome | None) -> str:
     return outcome.behavior if outcome.behavior != "OK" else outcome.close
 
 
-def record(results: Sequence[Result]) -> None:
-    """Take the results over into the file and the page."""
+def record(results: Sequence[Result], cases: Sequence[str]) -> None:
+    """Take the results over into the file and the page, as far as they are of all ``cases`` of a column."""
+    sizes = {name: len([case for case in cases if case.startswith(prefixes)]) for name, prefixes in COLUMNS.items()}
     with _one_at_a_time:
-        rows = {result.key: result for result in load()} | {result.key: result for result in results}
+        rows = {result.key: result for result in load()}
+        for result in results:
+            whole = {name: cell for name, cell in result.cells.items() if _size(cell) == sizes[name]}
+            old = rows.get(result.key, result._replace(cells={}))
+            if whole:
+                rows[result.key] = result._replace(cells=old.cells | whole)
         kept = sorted(rows.values(), key=lambda result: (result.role != "server", result.transport, result.build))
         RESULTS.write_text(json.dumps([result._asdict() for result in kept], indent=1) + "\n", "utf-8")
         PAGE.write_text(page(kept), "utf-8")
+
+
+def _size(cell: str) -> int:
+    """Return how many cases a cell counts."""
+    return sum(int(part.split()[0]) for part in cell.split(", "))
 
 
 def load() -> list[Result]:

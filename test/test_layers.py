@@ -27,7 +27,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     2: ("compat", "extensions", "framing", "handshake", "messaging", "uri", "utf8validator"),
     3: ("keepalive", "shared", "streaming"),
     4: ("endpoint",),
-    5: ("capture", "pubsub", "transports"),
+    5: ("capture", "pubsub", "receiving", "transports"),
     6: ("async_websocket", "client", "manager", "server", "websocket"),
     7: ("__init__", "__main__", "cli", "demo", "shims", "testing"),
 }

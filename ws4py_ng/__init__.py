@@ -1,20 +1,25 @@
 """ws4py_ng: WebSocket over anything that answers with bytes (RFC 6455, RFC 7692).
 
 Subclass `ws4py_ng.websocket.WebSocket` for a server, a ``WebSocketClient`` of
-`ws4py_ng.client` for a client, and override `opened`, `received_message`, `closed`.
+`ws4py_ng.client` for a client, and override `opened`, `received_message`, `closed`. Or `connect`,
+and `receive` when you like.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from ._core import BUILD
 from ._version import __version__
 
+if TYPE_CHECKING:
+    from .client.threadedclient import Connection
+
 __author__ = "the ws4py_ng authors"
-__all__ = ["BUILD", "WS_KEY", "WS_VERSION", "__version__", "configure_logger", "format_addresses"]
+__all__ = ["BUILD", "WS_KEY", "WS_VERSION", "__version__", "configure_logger", "connect", "format_addresses"]
 
 WS_KEY = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 WS_VERSION = (8, 13)
@@ -40,6 +45,21 @@ def configure_logger(stdout: bool = True, filepath: str | None = None, level: in
         handler.setFormatter(formatter)
         logger.addHandler(handler)
     return logger
+
+
+def connect(url: str, protocols: Sequence[str] | None = None, **options: Any) -> Connection:
+    """Connect to a server, and send and receive at will; threads, of which one reads.
+
+        with ws4py_ng.connect("ws://localhost:9000/") as ws:
+            ws.send("hello")
+            print(ws.receive(timeout=5))
+
+    Parameters and errors: see `ws4py_ng.client.WebSocketBaseClient`. `client.asyncioclient`,
+    ``trioclient``, ``tornadoclient``, ``geventclient`` and ``eventletclient`` have a `connect` as well.
+    """
+    from .client.threadedclient import connect as connect_by_threads  # it loads socket and more
+
+    return connect_by_threads(url, protocols, **options)
 
 
 def format_addresses(ws: Any) -> str:

@@ -73,10 +73,16 @@ class StreamClosed(Exception):
 
 
 class ConnectionClosed(WebSocketException, RuntimeError):
-    """Report a send on a WebSocket that is closing or closed.
+    """Report a send on a WebSocket that is closing or closed, or a receive behind its last message.
 
-    A RuntimeError as well, which is what ws4py raised.
+    ``code`` and ``reason`` are how it was closed, where that is known: always for a receive. A
+    RuntimeError as well, which is what ws4py raised.
     """
+
+    def __init__(self, msg: str, code: int | None = None, reason: str = "") -> None:
+        super().__init__(msg)
+        self.code = code
+        self.reason = reason
 
 
 class HandshakeError(WebSocketException):

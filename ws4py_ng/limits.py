@@ -80,6 +80,10 @@ class Limits:
     it. Less would break programs that answer at once what they are asked; it is what one careless
     connection can cost."""
 
+    max_inbox: int = 1 * MIB
+    """Bytes of messages that wait for `receive`, with 512 for each message; beyond it nothing is
+    read, so that TCP stops the peer. As much as one message may have: then none has to wait."""
+
     read_size: int = 128 * KIB
     """Most bytes taken from the provider at once: messages of 64 KiB, a common size, come whole. It
     bounds the work of a turn as well: the smallest client frame has 6 bytes, so one turn holds at

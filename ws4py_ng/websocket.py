@@ -84,6 +84,7 @@ class WebSocket(Endpoint):
     """
 
     _tap: AnyTap = NO_TAP
+    _new_stream: type[Stream] = Stream
 
     def __init__(
         self,
@@ -93,7 +94,7 @@ class WebSocket(Endpoint):
         environ: dict[str, Any] | None = None,
         heartbeat_freq: float | None = None,
     ) -> None:
-        super().__init__(Stream(always_mask=False), DEFAULT_LIMITS)
+        super().__init__(self._new_stream(always_mask=False), DEFAULT_LIMITS)
         self.protocols = protocols
         self.extensions = extensions
         self.sock = sock

@@ -20,6 +20,7 @@ def _load(suffix: str) -> Any:
         apply_mask=mask.apply_mask,
         encode_frame=writer.encode_frame,
         frame_head=writer.frame_head,
+        new_partial=mask.new_partial,
     )
 
 

@@ -39,3 +39,32 @@ class TestMask:
         for data in (b"", b"x", b"Hello, world"):
             with pytest.raises(ValueError, match="4 bytes"):
                 build.apply_mask(data, key)
+
+
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("key", [b"", KEY])
+def test_what_came_of_a_payload_can_be_taken_at_any_time(build: Any, key: bytes) -> None:
+    payload = bytes(range(256)) * 20
+    data = xored(payload, key) if key else payload
+    for size in (1, 2, 3, 5, 7, 1000):
+        partial = build.new_partial(len(data), key)
+        taken = b""
+        for number, start in enumerate(range(0, len(data), size)):
+            partial.add(data, start, min(start + size, len(data)))
+            if number % 3 == 0:
+                taken += partial.take()
+            assert start + size >= len(partial) > start
+        assert payload == taken + partial.whole()
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_a_payload_larger_than_its_first_memory_can_be_taken(build: Any) -> None:
+    mib = bytes(1 << 20)
+    partial = build.new_partial(8 << 20, b"")
+    for _ in range(3):
+        partial.add(mib, 0, len(mib))
+    assert 3 << 20 == len(partial.take())
+    for _ in range(5):
+        partial.add(mib, 0, len(mib))
+    assert 8 << 20 == len(partial)
+    assert 5 << 20 == len(partial.whole())

@@ -351,25 +351,3 @@ def client_waits_for_a_slow_server(client: Client) -> None:
 
 def _flooded(page: Page) -> int:
     return max((entry["mib"] for entry in page.so_far("flooded")), default=0)
-
-
-# The pull API
-
-
-@client_case(
-    "`receive` returns messages, or raises TimeoutError; iterating ends with the connection.",
-    when=lambda row: row.pulls,
-)
-def client_pulls(client: Client) -> None:
-    client.pull("take-turns")
-    with client.accept() as peer:
-        client.answer(peer)
-        assert Frame(TEXT, b"hello") == peer.message()
-        peer.text("answer")
-        assert "answer" == client.page.wait("pulled")["text"]
-        assert Frame(BINARY, b"go on") == peer.message()
-        client.page.wait("timed out")
-        for i in range(100):
-            peer.text(f"{i}")
-        peer.finish()
-        assert [f"{i}" for i in range(100)] == client.page.wait("iterated")["texts"]

@@ -63,6 +63,7 @@ CASES = (
     "test.transports.cases_handshake",
     "test.transports.cases_load",
     "test.transports.cases_client",
+    "test.transports.cases_pulling",
 )
 DOCS = Path(__file__).parents[2] / "docs" / "reference" / "transports.md"
 

@@ -1,4 +1,7 @@
-"""Run a client of gevent or eventlet for the contract: ``python -m test.transports.greenlet_client KIND HOOKS URL``."""
+"""Run a client of gevent or eventlet for the contract.
+
+``python -m test.transports.greenlet_client KIND connect HOOKS URL``, or ``pull SCRIPT``.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,23 @@ import sys
 
 from .contract import Options
 from .diary import watch_logs
-from .handlers import client_class, note_failure
+from .handlers import client_class, note_failure, tag_of
 from .rows_threads import client_options
 from .rows_wsgi import OPTIONS
+from .scripts import SCRIPTS, follow
 
 
-def main(kind: str, hooks: str, url: str) -> None:
-    """Connect, and wait for the end."""
-    options = Options.from_json(os.environ[OPTIONS])
-    base = importlib.import_module(f"ws4py_ng.client.{kind}client").WebSocketClient
+def main(kind: str, what: str, name: str, url: str) -> None:
+    """Connect, and wait for the end; or run a script."""
+    options = client_options(Options.from_json(os.environ[OPTIONS]))
+    module = importlib.import_module(f"ws4py_ng.client.{kind}client")
     watch_logs()
+    if what == "pull":
+        with module.connect(url, **options) as ws:
+            follow(SCRIPTS[name](tag_of(url)), ws, importlib.import_module(kind).sleep)
+        return
     try:
-        client = client_class(hooks, base)(url, **client_options(options))
+        client = client_class(name, module.WebSocketClient)(url, **options)
         client.connect()
     except Exception as error:  # noqa: BLE001 - the case judges it
         note_failure(url, error)

@@ -17,7 +17,7 @@ from ws4py_ng.websocket import WebSocket
 
 from .diary import note
 
-__all__ = ["HOOKS", "ROUTES", "client_class", "note_failure"]
+__all__ = ["HOOKS", "ROUTES", "client_class", "note_failure", "tag_of"]
 
 KIB, MIB = 1024, 1024 * 1024
 FLOOD_PIECE = 64 * KIB
@@ -322,9 +322,14 @@ def client_class(hooks: str, base: type[Any], **namespace: Any) -> type[Any]:
     return type(HOOKS[hooks].__name__, (HOOKS[hooks], base), namespace)
 
 
+def tag_of(url: str) -> str:
+    """Return the tag that the test put into a URL."""
+    return parse_qs(urlsplit(url).query).get("tag", [""])[0]
+
+
 def note_failure(url: str, error: BaseException) -> None:
     """Note that a client could not connect, and why."""
-    tag = parse_qs(urlsplit(url).query).get("tag", [""])[0]
+    tag = tag_of(url)
     facts = {name: getattr(error, name) for name in ("status", "headers") if hasattr(error, name)}
     body = getattr(error, "body", b"").decode("latin-1")
     kinds = [kind.__name__ for kind in type(error).__mro__]

@@ -7,15 +7,16 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from ws4py_ng.client.asyncioclient import WebSocketClient
+from ws4py_ng.client.asyncioclient import WebSocketClient, connect
 from ws4py_ng.server.asyncioserver import Server, serve
 
 from .contract import ClientRow, Options, Row, RunningClient, RunningServer, ServerRow
 from .diary import WAIT
-from .handlers import ROUTES, client_class, note_failure
+from .handlers import ROUTES, client_class, note_failure, tag_of
 from .rows_threads import client_options, server_options
+from .scripts import SCRIPTS, follow_async
 
-__all__ = ["ROWS", "LoopThread"]
+__all__ = ["ROWS", "LoopThread", "RunningCoroutine"]
 
 
 class LoopThread:
@@ -88,27 +89,32 @@ class UvloopServer(AsyncioServer):
         return _Server(uvloop.new_event_loop, options)
 
 
-class _Client:
-    def __init__(
-        self, new_loop: Callable[[], asyncio.AbstractEventLoop], hooks: str, url: str, options: Options
-    ) -> None:
-        self._new_loop = new_loop
-        self._thread = threading.Thread(target=self._run, args=[hooks, url, options], daemon=True)
+async def _connect(hooks: str, url: str, options: Options) -> None:
+    try:
+        client = client_class(hooks, WebSocketClient)(url, **client_options(options))
+        await client.connect()
+    except Exception as error:  # noqa: BLE001 - the case judges it
+        note_failure(url, error)
+    else:
+        await client.wait_ended()
+
+
+async def _pull(script: str, url: str, options: Options) -> None:
+    async with connect(url, **client_options(options)) as ws:
+        await follow_async(SCRIPTS[script](tag_of(url)), ws, asyncio.sleep)
+
+
+class RunningCoroutine:
+    """Run a coroutine in a loop and a thread of their own."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None], new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        self._thread = threading.Thread(target=self._run, args=[coroutine, new_loop], daemon=True)
         self._thread.start()
 
-    def _run(self, hooks: str, url: str, options: Options) -> None:
-        with asyncio.Runner(loop_factory=self._new_loop) as runner:
+    def _run(self, coroutine: Coroutine[Any, Any, None], new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.get_loop().slow_callback_duration = WAIT
-            runner.run(self._connect(hooks, url, options))
-
-    async def _connect(self, hooks: str, url: str, options: Options) -> None:
-        try:
-            client = client_class(hooks, WebSocketClient)(url, **client_options(options))
-            await client.connect()
-        except Exception as error:  # noqa: BLE001 - the case judges it
-            note_failure(url, error)
-        else:
-            await client.wait_ended()
+            runner.run(coroutine)
 
     def wait(self) -> None:
         self._thread.join(WAIT)
@@ -121,9 +127,17 @@ class AsyncioClient(ClientRow):
     name = "asyncio"
     async_hooks = True
     send_blocks = False
+    pulls = True
+
+    def new_loop(self) -> asyncio.AbstractEventLoop:
+        """Return a new loop."""
+        return asyncio.new_event_loop()
 
     def start(self, hooks: str, url: str, options: Options) -> RunningClient:
-        return _Client(asyncio.new_event_loop, hooks, url, options)
+        return RunningCoroutine(_connect(hooks, url, options), self.new_loop)
+
+    def pull(self, script: str, url: str, options: Options) -> RunningClient:
+        return RunningCoroutine(_pull(script, url, options), self.new_loop)
 
 
 class UvloopClient(AsyncioClient):
@@ -132,10 +146,10 @@ class UvloopClient(AsyncioClient):
     name = "uvloop"
     needs = ("uvloop",)
 
-    def start(self, hooks: str, url: str, options: Options) -> RunningClient:
+    def new_loop(self) -> asyncio.AbstractEventLoop:
         import uvloop
 
-        return _Client(uvloop.new_event_loop, hooks, url, options)
+        return uvloop.new_event_loop()
 
 
 ROWS: list[Row] = [AsyncioServer(), UvloopServer(), AsyncioClient(), UvloopClient()]

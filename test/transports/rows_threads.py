@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
-from ws4py_ng.client.threadedclient import WebSocketClient
+from ws4py_ng.client.threadedclient import WebSocketClient, connect
 from ws4py_ng.server.threadedserver import Server, serve
 
 from .contract import ClientRow, Options, Row, RunningClient, RunningServer, ServerRow
 from .diary import WAIT
-from .handlers import ROUTES, client_class, note_failure
+from .handlers import ROUTES, client_class, note_failure, tag_of
+from .scripts import SCRIPTS, follow
 from .tls import client_context, server_context
 
 __all__ = ["ROWS"]
@@ -83,13 +85,31 @@ class _Client:
         assert not self._thread.is_alive(), "the client does not end"
 
 
+class _Pulling:
+    def __init__(self, script: str, url: str, options: Options) -> None:
+        self._thread = threading.Thread(target=self._run, args=[script, url, options], daemon=True)
+        self._thread.start()
+
+    def _run(self, script: str, url: str, options: Options) -> None:
+        with connect(url, **client_options(options)) as ws:
+            follow(SCRIPTS[script](tag_of(url)), ws, time.sleep)
+
+    def wait(self) -> None:
+        self._thread.join(WAIT)
+        assert not self._thread.is_alive(), "the client does not end"
+
+
 class ThreadsClient(ClientRow):
     """`client.threadedclient`."""
 
     name = "threads"
+    pulls = True
 
     def start(self, hooks: str, url: str, options: Options) -> RunningClient:
         return _Client(hooks, url, options)
+
+    def pull(self, script: str, url: str, options: Options) -> RunningClient:
+        return _Pulling(script, url, options)
 
 
 ROWS: list[Row] = [ThreadsServer(), ThreadsClient()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -11,14 +10,14 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
-from ws4py_ng.client.tornadoclient import TornadoWebSocketClient
+from ws4py_ng.client.tornadoclient import TornadoWebSocketClient, connect
 from ws4py_ng.server.tornadoserver import WebSocketHandler, drain
 
 from .contract import ClientRow, Options, Row, RunningClient, RunningServer, ServerRow
-from .diary import WAIT
-from .handlers import ROUTES, client_class, note_failure
-from .rows_asyncio import LoopThread
+from .handlers import ROUTES, client_class, note_failure, tag_of
+from .rows_asyncio import LoopThread, RunningCoroutine
 from .rows_threads import client_options, server_options
+from .scripts import SCRIPTS, follow_async
 
 __all__ = ["ROWS"]
 
@@ -67,23 +66,19 @@ class TornadoServer(ServerRow):
         return _Server(options)
 
 
-class _Client:
-    def __init__(self, hooks: str, url: str, options: Options) -> None:
-        self._thread = threading.Thread(target=asyncio.run, args=[self._run(hooks, url, options)], daemon=True)
-        self._thread.start()
+async def _connect(hooks: str, url: str, options: Options) -> None:
+    try:
+        client = client_class(hooks, TornadoWebSocketClient)(url, **client_options(options))
+        await client.connect()
+    except Exception as error:  # noqa: BLE001 - the case judges it
+        note_failure(url, error)
+    else:
+        await client.wait_ended()
 
-    async def _run(self, hooks: str, url: str, options: Options) -> None:
-        try:
-            client = client_class(hooks, TornadoWebSocketClient)(url, **client_options(options))
-            await client.connect()
-        except Exception as error:  # noqa: BLE001 - the case judges it
-            note_failure(url, error)
-        else:
-            await client.wait_ended()
 
-    def wait(self) -> None:
-        self._thread.join(WAIT)
-        assert not self._thread.is_alive(), "the client does not end"
+async def _pull(script: str, url: str, options: Options) -> None:
+    async with connect(url, **client_options(options)) as ws:
+        await follow_async(SCRIPTS[script](tag_of(url)), ws, asyncio.sleep)
 
 
 class TornadoClient(ClientRow):
@@ -93,9 +88,13 @@ class TornadoClient(ClientRow):
     needs = ("tornado",)
     async_hooks = True
     send_blocks = False
+    pulls = True
 
     def start(self, hooks: str, url: str, options: Options) -> RunningClient:
-        return _Client(hooks, url, options)
+        return RunningCoroutine(_connect(hooks, url, options), asyncio.new_event_loop)
+
+    def pull(self, script: str, url: str, options: Options) -> RunningClient:
+        return RunningCoroutine(_pull(script, url, options), asyncio.new_event_loop)
 
 
 ROWS: list[Row] = [TornadoServer(), TornadoClient()]

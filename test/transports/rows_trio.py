@@ -8,13 +8,14 @@ from typing import Any
 
 import trio
 
-from ws4py_ng.client.trioclient import WebSocketClient
+from ws4py_ng.client.trioclient import WebSocketClient, connect
 from ws4py_ng.server.trioserver import Server, serve
 
 from .contract import ClientRow, Options, Row, RunningClient, RunningServer, ServerRow
 from .diary import WAIT
-from .handlers import ROUTES, client_class, note_failure
+from .handlers import ROUTES, client_class, note_failure, tag_of
 from .rows_threads import client_options, server_options
+from .scripts import SCRIPTS, follow_async
 
 __all__ = ["ROWS"]
 
@@ -63,17 +64,23 @@ class TrioServer(ServerRow):
         return _Server(options)
 
 
-class _Client:
-    def __init__(self, hooks: str, url: str, options: Options) -> None:
-        self._thread = threading.Thread(target=trio.run, args=[self._run, hooks, url, options], daemon=True)
-        self._thread.start()
+async def _connect(hooks: str, url: str, options: Options) -> None:
+    try:
+        client = client_class(hooks, WebSocketClient)(url, **client_options(options))
+        await client.run()
+    except Exception as error:  # noqa: BLE001 - the case judges it
+        note_failure(url, error)
 
-    async def _run(self, hooks: str, url: str, options: Options) -> None:
-        try:
-            client = client_class(hooks, WebSocketClient)(url, **client_options(options))
-            await client.run()
-        except Exception as error:  # noqa: BLE001 - the case judges it
-            note_failure(url, error)
+
+async def _pull(script: str, url: str, options: Options) -> None:
+    async with connect(url, **client_options(options)) as ws:
+        await follow_async(SCRIPTS[script](tag_of(url)), ws, trio.sleep)
+
+
+class _Client:
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self._thread = threading.Thread(target=trio.run, args=[function, *arguments], daemon=True)
+        self._thread.start()
 
     def wait(self) -> None:
         self._thread.join(WAIT)
@@ -87,9 +94,13 @@ class TrioClient(ClientRow):
     needs = ("trio",)
     async_hooks = True
     send_blocks = False
+    pulls = True
 
     def start(self, hooks: str, url: str, options: Options) -> RunningClient:
-        return _Client(hooks, url, options)
+        return _Client(_connect, hooks, url, options)
+
+    def pull(self, script: str, url: str, options: Options) -> RunningClient:
+        return _Client(_pull, script, url, options)
 
 
 ROWS: list[Row] = [TrioServer(), TrioClient()]

@@ -118,11 +118,11 @@ class CherryPyRow(ServerRow):
 class _Client:
     """Run a client in a process of its own."""
 
-    def __init__(self, kind: str, hooks: str, url: str, options: Options) -> None:
+    def __init__(self, kind: str, what: str, name: str, url: str, options: Options) -> None:
         module = "test.transports.greenlet_client"
         changes = {OPTIONS: options.to_json()}
         self._process = subprocess.Popen(
-            [str(python_of(kind)), "-W", "ignore", "-m", module, kind, hooks, url], env=environment(**changes)
+            [str(python_of(kind)), "-W", "ignore", "-m", module, kind, what, name, url], env=environment(**changes)
         )
 
     def wait(self) -> None:
@@ -132,6 +132,8 @@ class _Client:
 class GreenletClient(ClientRow):
     """`client.geventclient` or `client.eventletclient`."""
 
+    pulls = True
+
     def __init__(self, kind: str) -> None:
         self.name = kind  # type: ignore[misc]
 
@@ -139,7 +141,10 @@ class GreenletClient(ClientRow):
         return None if python_of(self.name) else f"{self.name} is not there"
 
     def start(self, hooks: str, url: str, options: Options) -> RunningClient:
-        return _Client(self.name, hooks, url, options)
+        return _Client(self.name, "connect", hooks, url, options)
+
+    def pull(self, script: str, url: str, options: Options) -> RunningClient:
+        return _Client(self.name, "pull", script, url, options)
 
 
 ROWS: list[Row] = [

@@ -12,6 +12,7 @@ from typing import Any
 from .contract import ClientRow, Options, RunningClient, RunningServer, ServerRow
 from .diary import WAIT, Diary, Page
 from .peers import TEXT, Frame, Pairs, Peer
+from .scripts import latch
 from .tls import client_context, server_context
 
 __all__ = ["Client", "Served"]
@@ -165,6 +166,7 @@ class Client:
         self.listener.close()
         if self.running is not None:
             self.running.wait()
+        latch(self.page.tag).unlink(missing_ok=True)
 
     def start(self, hooks: str = "listen", query: str = "", path: str = "/chat") -> None:
         """Let the client connect."""
@@ -177,6 +179,10 @@ class Client:
         """Let the client connect, and run a script over the pull API."""
         url = f"ws://127.0.0.1:{self.port}/?tag={self.page.tag}"
         self.running = self.row.pull(script, url, self.options)
+
+    def let_go(self) -> None:
+        """Let a script that is busy go on."""
+        latch(self.page.tag).touch()
 
     def accept(self, *, receive_buffer: int | None = None) -> Peer:
         """Accept the connection and read the request."""

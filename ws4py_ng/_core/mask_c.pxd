@@ -10,12 +10,14 @@ cdef class Partial:
     cdef PyObject* store
     cdef Py_ssize_t room
     cdef Py_ssize_t size
+    cdef Py_ssize_t taken
     cdef Py_ssize_t length
     cdef unsigned char key[4]
     cdef bint masked
 
     cpdef add(self, data, Py_ssize_t start, Py_ssize_t stop)
     cpdef bytes piece(self, Py_ssize_t start)
+    cpdef bytes take(self)
     cpdef bytes whole(self)
 
 

@@ -101,33 +101,41 @@ cdef class Partial:
     cpdef add(self, data, Py_ssize_t start, Py_ssize_t stop):
         cdef Py_buffer view
         cdef Py_ssize_t count = stop - start
+        cdef Py_ssize_t held = self.size - self.taken
         cdef unsigned char key[4]
         cdef int i
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
             if start < 0 or count < 0 or stop > view.len or count > self.length - self.size or self.store == NULL:
                 raise ValueError(f"no slice {start}:{stop} of {view.len} bytes for {self.length - self.size}")
-            if count > self.room - self.size:
-                self.room = max(self.size + count, self.room + min(self.room, self.length - self.room))
+            if count > self.room - held:
+                self.room = max(held + count, self.room + min(self.room, self.length - self.taken - self.room))
                 _PyBytes_Resize(&self.store, self.room)
             if self.masked:
                 for i in range(4):
                     key[i] = self.key[(self.size + i) & 3]
-                xor_into(<unsigned char*>start_of(self.store) + self.size, <unsigned char*>view.buf + start, count, key)
+                xor_into(<unsigned char*>start_of(self.store) + held, <unsigned char*>view.buf + start, count, key)
             else:
-                memcpy(start_of(self.store) + self.size, <char*>view.buf + start, count)
+                memcpy(start_of(self.store) + held, <char*>view.buf + start, count)
             self.size += count
         finally:
             PyBuffer_Release(&view)
 
     cpdef bytes piece(self, Py_ssize_t start):
-        if start < 0 or start > self.size or self.store == NULL:
+        if start < self.taken or start > self.size or self.store == NULL:
             raise ValueError(f"no piece from {start} of {self.size} bytes")
-        return PyBytes_FromStringAndSize(start_of(self.store) + start, self.size - start)
+        return PyBytes_FromStringAndSize(start_of(self.store) + start - self.taken, self.size - start)
+
+    cpdef bytes take(self):
+        cdef bytes data = self.piece(self.taken)
+        self.taken = self.size
+        return data
 
     cpdef bytes whole(self):
         if self.size != self.length or self.store == NULL:
             raise ValueError(f"{self.size} of {self.length} bytes have come")
+        if self.room != self.size - self.taken:
+            return self.take()
         cdef bytes result = <bytes>self.store
         Py_XDECREF(self.store)
         self.store = NULL

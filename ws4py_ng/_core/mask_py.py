@@ -40,12 +40,13 @@ class Partial:
 
     def __init__(self, length: int, key: bytes) -> None:
         self._data = bytearray()
+        self._taken = 0
         self._key = key
 
     def add(self, data: bytes | memoryview, start: int, stop: int) -> None:
         """Add ``data[start:stop]``."""
         if self._key:
-            turn = len(self._data) & 3
+            turn = len(self) & 3
             self._data += apply_mask(data[start:stop], self._key[turn:] + self._key[:turn])
         else:
             self._data += data[start:stop]
@@ -54,12 +55,19 @@ class Partial:
         """Return what came so far, from ``start`` on."""
         return bytes(self._data[start:])
 
+    def take(self) -> bytes:
+        """Return what came since the last time, and keep it no more; `whole` is then what came behind it."""
+        data = bytes(self._data)
+        self._taken += len(data)
+        self._data.clear()
+        return data
+
     def whole(self) -> bytes:
         """Return the payload, which is complete; once."""
         return bytes(self._data)
 
     def __len__(self) -> int:
-        return len(self._data)
+        return self._taken + len(self._data)
 
 
 def new_partial(length: int, key: bytes) -> Partial:

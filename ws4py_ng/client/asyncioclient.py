@@ -1,30 +1,30 @@
 """The client for asyncio and uvloop.
 
-    async with WebSocketClient("ws://localhost:9000/") as ws:
+    async with connect("ws://localhost:9000/") as ws:
         await ws.send("hello")
+        print(await ws.receive(timeout=5))
 
-Its hooks run in the loop. Without the `async with`: ``await ws.connect()``, and then
-``await ws.wait_ended()``.
+`WebSocketClient` is to be subclassed instead: its hooks are called, and may be ``async def``. It
+is entered or awaited as well; ``await ws.wait_ended()`` waits for the end.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
-from contextlib import suppress
-from types import TracebackType
+from collections.abc import Generator, Sequence
 from typing import Any, Self
 
 from ..capture.tap import AnyTap
 from ..capture.taps import tap_protocol
-from ..codes import GOING_AWAY, NORMAL_CLOSURE
+from ..receiving import AsyncReceiver
 from ..states import Event
 from ..transports.aio import AsyncioTransport
 from ..transports.kits import LAST_WORDS
 from ..transports.parting import read_buffer
 from .base import ClientBase
+from .block import AsyncioBlock
 
-__all__ = ["WebSocketClient"]
+__all__ = ["Connection", "WebSocketClient", "connect"]
 
 # A head is read in small pieces, as what comes behind it has to be dealt with in one turn.
 HEAD_PIECE = 4096
@@ -32,14 +32,14 @@ HEAD_PIECE = 4096
 NEXT_ADDRESS = 0.25
 
 
-class WebSocketClient(ClientBase):
-    """Connect when it is entered, be closed when it is left; hooks may be ``async def``.
+class WebSocketClient(AsyncioBlock, ClientBase):
+    """Connect when it is entered or awaited, be closed when it is left; hooks may be ``async def``.
 
     Parameters: see `WebSocketBaseClient`.
     """
 
     _strict = True
-    _carrier: AsyncioTransport | None = None
+    _driver: AsyncioTransport | None = None
 
     async def connect(self) -> None:
         """Connect and shake hands; `opened` is called before this returns, or has begun.
@@ -56,7 +56,7 @@ class WebSocketClient(ClientBase):
         try:
             async with scope:
                 await self._dial(opening)
-                self._carrier = await opening.carrier
+                self._driver = await opening.carrier
         except TimeoutError as error:
             opening.cut_off()
             self._give_up()
@@ -93,32 +93,29 @@ class WebSocketClient(ClientBase):
 
     async def wait_ended(self) -> None:
         """Wait until `closed` has returned and the connection is closed."""
-        if self._carrier is not None:
-            await self._carrier.wait_gone()
+        if self._driver is not None:
+            await self._driver.wait_gone()
 
-    async def __aenter__(self) -> Self:
+    async def _connected(self) -> Self:
         await self.connect()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        """Close with 1000 and wait for the server, at most ``limits.close_timeout`` seconds.
+    def _cancel(self) -> None:
+        if self._driver is not None:
+            self._driver.cut_off()
+            self._driver.cancel()
 
-        After an error or a cancellation: with 1001, and for a moment only.
-        """
-        carrier = self._carrier
-        assert carrier is not None
-        timeout = self._limits.close_timeout if error is None else 0.0
-        self.close(NORMAL_CLOSURE if error is None else GOING_AWAY)
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(None if timeout is None else timeout + LAST_WORDS):
-                    await carrier.wait_gone()
-        finally:
-            carrier.cut_off()
-            carrier.cancel()
-        await carrier.wait_gone()
+
+class Connection(AsyncReceiver, WebSocketClient):
+    """Send and receive at will; made by `connect`. The loop reads, and answers Pings."""
+
+
+def connect(url: str, protocols: Sequence[str] | None = None, **options: Any) -> Connection:
+    """Return a `Connection`, which connects when it is entered or awaited.
+
+    Parameters: see `WebSocketBaseClient`. Raises what `WebSocketClient.connect` does.
+    """
+    return Connection(url, protocols, **options)
 
 
 class _Opening(asyncio.BufferedProtocol):

@@ -20,7 +20,6 @@ from ..extensions import PerMessageDeflateFactory
 from ..handshake import ClientHandshake, Headers, Response, new_key, receive_body, receive_response
 from ..limits import DEFAULT_LIMITS, Limits
 from ..states import State
-from ..streaming import Stream
 from ..uri import URI, parse_uri
 from ..websocket import WebSocket
 from .tls import check_options, client_context
@@ -58,7 +57,7 @@ class ClientBase(WebSocket):
         capture: CaptureOption = None,
     ) -> None:
         super().__init__(None, protocols, extensions, None, heartbeat_freq)
-        self._stream = Stream(always_mask=True, expect_masking=False)
+        self._stream = self._new_stream(always_mask=True, expect_masking=False)
         self._configure(limits)
         self._state = State.CONNECTING
         uri = parse_uri(url)

@@ -15,7 +15,7 @@ from ..states import State
 from . import HeaderSource, WebSocketBaseClient
 from .tls import client_context
 
-__all__ = ["GreenletClient"]
+__all__ = ["GreenletBase", "GreenletClient"]
 
 # Messages that wait for `receive`; the next one is not read before there is room.
 MAX_WAITING = 128
@@ -36,11 +36,10 @@ class _Context:
         return self._kit.wrap_tls(sock, context, **options)
 
 
-class GreenletClient(WebSocketBaseClient):
-    """Connect, and be served by a greenlet of its own; ``_kit`` is the module that knows how.
+class GreenletBase(WebSocketBaseClient):
+    """Connect, while other greenlets run; ``_kit`` is the module that knows how.
 
-    ``connect()`` returns when the handshake is done. Then `receive`, or override
-    `received_message`. Parameters: see `WebSocketBaseClient`.
+    ``connect()`` returns when the handshake is done. Parameters: see `WebSocketBaseClient`.
     """
 
     _strict = True
@@ -59,8 +58,6 @@ class GreenletClient(WebSocketBaseClient):
     ) -> None:
         super().__init__(url, protocols, extensions, heartbeat_freq, ssl_options, headers, exclude_headers, **options)
         self._ssl_context: Any = _Context(self, self._kit, self._ssl_context)
-        self.messages: Any = self._kit.queue.Queue(MAX_WAITING)
-        self._forsaken = False
 
     def connect(self) -> None:
         """Connect, while other greenlets run; see `WebSocketBaseClient.connect`."""
@@ -79,6 +76,37 @@ class GreenletClient(WebSocketBaseClient):
     def run(self) -> None:
         """Serve the connection to its end, in this greenlet."""
         self._kit.serve(self)
+
+    def _attach(self, transport: Transport) -> None:
+        super()._attach(transport)
+        self._kit.adopt(self)
+
+    def _resolve(self) -> list[tuple[Any, Any, Any]]:
+        socket = self._kit.socket
+        if self.unix_socket_path:
+            return [(socket.AF_UNIX, 0, self.unix_socket_path)]
+        found = socket.getaddrinfo(self.host, self.port, socket.AF_UNSPEC, socket.SOCK_STREAM)
+        return [(item[0], item[2], item[4]) for item in found]
+
+    def _new_socket(self, family: Any, protocol: Any) -> Any:
+        socket = self._kit.socket
+        sock = socket.socket(family, socket.SOCK_STREAM, protocol)
+        if not self.unix_socket_path:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+
+
+class GreenletClient(GreenletBase):
+    """Connect, and be served by a greenlet of its own.
+
+    ``connect()`` returns when the handshake is done. Then `receive`, or override
+    `received_message`. Parameters: see `WebSocketBaseClient`.
+    """
+
+    def __init__(self, url: str, *args: Any, **options: Any) -> None:
+        super().__init__(url, *args, **options)
+        self.messages: Any = self._kit.queue.Queue(MAX_WAITING)
+        self._forsaken = False
 
     def received_message(self, message: TextMessage | BinaryMessage) -> None:
         """Keep a message for `receive`; wait while too many are kept already."""
@@ -112,21 +140,3 @@ class GreenletClient(WebSocketBaseClient):
     def __iter__(self) -> Iterator[TextMessage | BinaryMessage]:
         while (message := self.receive()) is not None:
             yield message
-
-    def _attach(self, transport: Transport) -> None:
-        super()._attach(transport)
-        self._kit.adopt(self)
-
-    def _resolve(self) -> list[tuple[Any, Any, Any]]:
-        socket = self._kit.socket
-        if self.unix_socket_path:
-            return [(socket.AF_UNIX, 0, self.unix_socket_path)]
-        found = socket.getaddrinfo(self.host, self.port, socket.AF_UNSPEC, socket.SOCK_STREAM)
-        return [(item[0], item[2], item[4]) for item in found]
-
-    def _new_socket(self, family: Any, protocol: Any) -> Any:
-        socket = self._kit.socket
-        sock = socket.socket(family, socket.SOCK_STREAM, protocol)
-        if not self.unix_socket_path:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return sock

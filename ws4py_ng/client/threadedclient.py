@@ -1,4 +1,11 @@
-"""The client for threads: one thread reads, any thread may send."""
+"""The client for threads: one thread reads, any thread may send.
+
+    with connect("ws://localhost:9000/") as ws:
+        ws.send("hello")
+        print(ws.receive(timeout=5))
+
+`WebSocketClient` is to be subclassed instead: its hooks are called as messages come.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +13,11 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..receiving import BlockingReceiver
 from . import HeaderSource, WebSocketBaseClient
+from .block import BlockingBlock
 
-__all__ = ["WebSocketClient"]
+__all__ = ["Connection", "WebSocketClient", "connect"]
 
 
 class WebSocketClient(WebSocketBaseClient):
@@ -63,3 +72,17 @@ class WebSocketClient(WebSocketBaseClient):
         # Not by join(): before Python 3.13, a Ctrl-C in there makes it take the thread for ended.
         while self._th.ident is not None and not self._done.wait(1.0):
             pass
+
+
+class Connection(BlockingBlock, BlockingReceiver, WebSocketClient):
+    """Send and receive at will; made by `connect`. A thread of its own reads, and answers Pings."""
+
+
+def connect(url: str, protocols: Sequence[str] | None = None, **options: Any) -> Connection:
+    """Connect and return the `Connection`; as a context manager it closes at the end.
+
+    Parameters: see `WebSocketBaseClient`. Raises what `WebSocketBaseClient.connect` does.
+    """
+    ws = Connection(url, protocols, **options)
+    ws.connect()
+    return ws

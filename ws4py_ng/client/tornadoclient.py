@@ -1,9 +1,12 @@
 """The client for tornado.
 
-    ws = TornadoWebSocketClient("ws://localhost:9000/")
-    await ws.connect()
+    async with connect("ws://localhost:9000/") as ws:
+        await ws.send("hello")
+        print(await ws.receive(timeout=5))
 
-In ws4py's way `connect` is called before the loop runs, and the hooks do the rest.
+`TornadoWebSocketClient` is to be subclassed instead: its hooks are called, and may be ``async def``.
+It is entered or awaited as well. In ws4py's way its method `connect` is called before the loop runs,
+and the hooks do the rest.
 """
 
 from __future__ import annotations
@@ -11,18 +14,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from inspect import isawaitable
-from typing import Any
+from typing import Any, Self
 
 from ..codes import ABNORMAL_CLOSURE
+from ..receiving import AsyncReceiver
 from ..transports.asynciokit import open_kit
-from ..transports.iostream import IOLoop, IOStream, IOStreamChannel, connect, secure
+from ..transports.iostream import IOLoop, IOStream, IOStreamChannel, dial, secure
 from .base import HeaderSource
+from .block import AsyncioBlock
 from .pulled import PulledClient
 
-__all__ = ["TornadoWebSocketClient"]
+__all__ = ["Connection", "TornadoWebSocketClient", "connect"]
 
 
-class TornadoWebSocketClient(PulledClient):
+class TornadoWebSocketClient(AsyncioBlock, PulledClient):
     """Connect, and be served by a task of the loop; hooks may be ``async def``.
 
     ``io_loop`` is the loop that will run, by default the current one. ``io`` is the IOStream.
@@ -58,17 +63,22 @@ class TornadoWebSocketClient(PulledClient):
         self._connector = 0
         io_loop = self.io_loop = self.io_loop or IOLoop.current()
         loop: asyncio.AbstractEventLoop = io_loop.asyncio_loop  # type: ignore[attr-defined]
-        connected = _Connecting(loop.create_future())
-        self._task = loop.create_task(self._run(connected))
-        return connected
+        connecting = _Connecting(loop.create_future(), self)
+        self._task = loop.create_task(self._run(connecting))
+        return connecting
 
     async def wait_ended(self) -> None:
         """Wait until the connection is closed and `closed` has returned."""
         if self._task is not None:
-            await asyncio.shield(self._task)
+            await asyncio.wait([self._task])
 
-    def handshake_ok(self) -> None:
-        """Be called when the handshake has succeeded, before `opened`."""
+    async def _connected(self) -> Self:
+        await self.connect()
+        return self
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
 
     async def _run(self, connecting: _Connecting) -> None:
         connected = connecting.future
@@ -98,7 +108,7 @@ class TornadoWebSocketClient(PulledClient):
         try:
             async with asyncio.timeout(self._limits.open_timeout) as scope:
                 tls = self._tls()
-                stream = await connect(self.host, int(self.port or 0), self.unix_socket_path)
+                stream = await dial(self.host, int(self.port or 0), self.unix_socket_path)
                 self.io = stream if tls is None else await secure(stream, *tls)
                 channel = IOStreamChannel(self.io)
                 await self._shake_hands(channel)
@@ -114,13 +124,31 @@ class TornadoWebSocketClient(PulledClient):
         return channel
 
 
+class Connection(AsyncReceiver, TornadoWebSocketClient):
+    """Send and receive at will; made by `connect`. The loop reads, and answers Pings."""
+
+
+def connect(url: str, protocols: Sequence[str] | None = None, **options: Any) -> Connection:
+    """Return a `Connection`, which connects when it is entered or awaited.
+
+    Parameters: see `WebSocketBaseClient`. Raises what `WebSocketBaseClient.connect` does.
+    """
+    return Connection(url, protocols, **options)
+
+
 class _Connecting:
     """Be awaited until the handshake has succeeded, or not at all."""
 
-    def __init__(self, future: asyncio.Future[None]) -> None:
+    def __init__(self, future: asyncio.Future[None], ws: TornadoWebSocketClient) -> None:
         self.future = future
         self.is_awaited = False
+        self._ws = ws
 
     def __await__(self) -> Generator[Any, None, None]:
         self.is_awaited = True
-        yield from self.future.__await__()
+        try:
+            yield from self.future.__await__()
+        except asyncio.CancelledError:
+            self._ws._cancel()
+            yield from self._ws.wait_ended().__await__()
+            raise

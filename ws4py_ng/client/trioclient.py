@@ -1,22 +1,26 @@
 """The client for trio.
 
-    async with WebSocketClient("ws://localhost:9000/") as ws:
+    async with connect("ws://localhost:9000/") as ws:
         await ws.send("hello")
+        print(await ws.receive(timeout=5))
 
-Its hooks run in a task of their own. Without the `async with`: ``await nursery.start(ws.run)``.
+`WebSocketClient` is to be subclassed instead: its hooks run in a task of their own.
+Without the `async with`: ``await nursery.start(ws.run)``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from ..receiving import AsyncReceiver
 from ..transports.trio_ import (
     TASK_STATUS_IGNORED,
     Nursery,
     TaskStatus,
     TrioChannel,
-    connect,
+    dial,
     move_on_after,
     open_kit,
     open_nursery,
@@ -24,7 +28,7 @@ from ..transports.trio_ import (
 )
 from .pulled import PulledClient
 
-__all__ = ["WebSocketClient"]
+__all__ = ["Connection", "WebSocketClient", "connect"]
 
 
 class WebSocketClient(PulledClient):
@@ -83,7 +87,7 @@ class WebSocketClient(PulledClient):
         try:
             with move_on_after(float("inf") if timeout is None else timeout):
                 tls = self._tls()
-                stream = await connect(self.host, int(self.port or 0), self.unix_socket_path)
+                stream = await dial(self.host, int(self.port or 0), self.unix_socket_path)
                 channel = TrioChannel(stream)
                 if tls is not None:
                     channel = TrioChannel(await secure(stream, *tls))
@@ -99,3 +103,15 @@ class WebSocketClient(PulledClient):
         assert channel is not None
         self._local_address, self._peer_address = channel.address("getsockname"), channel.address("getpeername")
         return channel
+
+
+class Connection(AsyncReceiver, WebSocketClient):
+    """Send and receive at will; made by `connect`. A task of its own reads, and answers Pings."""
+
+
+def connect(url: str, protocols: Sequence[str] | None = None, **options: Any) -> Connection:
+    """Return a `Connection`, which connects when it is entered, or run in a nursery.
+
+    Parameters: see `WebSocketBaseClient`. Raises what `WebSocketBaseClient.connect` does.
+    """
+    return Connection(url, protocols, **options)

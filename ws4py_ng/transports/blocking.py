@@ -49,6 +49,9 @@ class Kit(Protocol):
     def lock(self) -> Any:
         """Return a new lock."""
 
+    def event(self) -> Any:
+        """Return a new event, as `threading.Event`."""
+
     def ident(self) -> object:
         """Return what tells the running thread or greenlet from others."""
 
@@ -63,6 +66,7 @@ class ThreadKit:
     """Be the kit of `threading`."""
 
     lock = staticmethod(threading.Lock)
+    event = staticmethod(threading.Event)
     ident = staticmethod(threading.get_ident)
     channel = staticmethod(open_channel)
 

@@ -14,6 +14,7 @@ from typing import Any
 import eventlet
 from eventlet import greenthread, queue, wsgi
 from eventlet.green import socket, ssl
+from eventlet.green.threading import Event
 from eventlet.semaphore import Semaphore
 from greenlet import GreenletExit
 
@@ -40,6 +41,7 @@ class EventletKit:
     """Be the kit of eventlet."""
 
     lock = staticmethod(Semaphore)
+    event = staticmethod(Event)
     ident = staticmethod(greenthread.getcurrent)
     spawn = staticmethod(eventlet.spawn)
 

@@ -11,7 +11,8 @@ from time import monotonic
 from typing import Any
 
 import gevent
-from gevent import Greenlet, GreenletExit, pywsgi, queue, socket, ssl
+from gevent import Greenlet, GreenletExit, pywsgi, queue, socket, spawn, ssl
+from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 from gevent.pool import Pool
 
@@ -28,6 +29,7 @@ __all__ = [
     "queue",
     "serve",
     "socket",
+    "spawn",
     "wait_until",
     "watch",
     "wrap_tls",
@@ -38,6 +40,7 @@ class GeventKit:
     """Be the kit of gevent."""
 
     lock = staticmethod(BoundedSemaphore)
+    event = staticmethod(Event)
     ident = staticmethod(gevent.getcurrent)
     spawn = staticmethod(gevent.spawn)
 

@@ -14,13 +14,13 @@ from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 from tornado.tcpclient import TCPClient
 from tornado.web import Application, RequestHandler
 
-__all__ = ["Application", "IOLoop", "IOStream", "IOStreamChannel", "RequestHandler", "connect", "secure"]
+__all__ = ["Application", "IOLoop", "IOStream", "IOStreamChannel", "RequestHandler", "dial", "secure"]
 
 # Written at once: the peer is known to take something when it has taken this much.
 PORTION = 64 * 1024
 
 
-async def connect(host: str, port: int, unix_path: str | None = None) -> IOStream:
+async def dial(host: str, port: int, unix_path: str | None = None) -> IOStream:
     """Connect to a host, by whichever of its addresses answers first, or to a Unix socket."""
     try:
         if unix_path is None:

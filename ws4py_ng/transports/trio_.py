@@ -35,7 +35,7 @@ __all__ = [
     "TaskStatus",
     "TrioChannel",
     "TrioKit",
-    "connect",
+    "dial",
     "fail_after",
     "listen",
     "move_on_after",
@@ -133,7 +133,7 @@ async def listen(
     return list(await trio.open_tcp_listeners(port, host=host, backlog=1024))
 
 
-async def connect(host: str, port: int, unix_path: str | None = None) -> SocketStream:
+async def dial(host: str, port: int, unix_path: str | None = None) -> SocketStream:
     """Connect to a host, by whichever of its addresses answers first, or to a Unix socket."""
     if unix_path is not None:
         return await trio.open_unix_socket(unix_path)

@@ -1,0 +1,197 @@
+"""Receive in any thread or greenlet, while another one reads the connection."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from time import monotonic
+from typing import Any, Protocol
+
+from ..endpoint import Buffer, Transport
+from ..exc import ConnectionClosed
+from ..limits import DEFAULT_LIMITS, Limits
+from ..states import State
+from ..streaming import Stream
+from .inbox import OVER, QUIET_ENDS, Growing, Inbox, Received, next_of
+from .stream import PieceStream
+
+__all__ = ["BlockingReceiver", "Pieces"]
+
+# How often a reader that waits for room looks whether the connection is over.
+LOOK = 1.0
+
+
+class Kit(Protocol):
+    """Name what threads, gevent and eventlet do each in their own way."""
+
+    def lock(self) -> Any:
+        """Return a new lock."""
+
+    def event(self) -> Any:
+        """Return a new event, as `threading.Event`."""
+
+    def ident(self) -> object:
+        """Return what tells the running thread or greenlet from others."""
+
+
+class _Threads:
+    lock = staticmethod(threading.Lock)
+    event = staticmethod(threading.Event)
+    ident = staticmethod(threading.get_ident)
+
+
+class BlockingReceiver:
+    """Be mixed into a WebSocket whose sends block: messages wait to be received.
+
+    Any thread may receive; of several each message gets to one. What the module's docstring
+    says of a full inbox holds.
+    """
+
+    _limits: Limits
+    _state: State
+    _transport: Any
+    _new_stream: type[Stream] = PieceStream
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._inbox = Inbox(DEFAULT_LIMITS.max_inbox)
+        self._pull_kit: Kit = _Threads()
+        self._mutex = self._pull_kit.lock()
+        self._news: Any = None  # set when something has come, and then another one
+        self._room: Any = None
+        super().__init__(*args, **options)
+
+    def _configure(self, limits: Limits, *args: Any) -> None:
+        super()._configure(limits, *args)  # type: ignore[misc]
+        self._inbox.limit = limits.max_inbox
+
+    def _attach(self, transport: Transport) -> None:
+        super()._attach(transport)  # type: ignore[misc]
+        self._pull_kit = getattr(self._transport, "_kit", self._pull_kit)  # gevent and eventlet put theirs there
+        self._mutex = self._pull_kit.lock()
+
+    # What the reader does
+
+    def received_message(self, message: Received) -> None:
+        """Keep a message; wait while too much is kept already."""
+        with self._mutex:
+            self._inbox.put(message)
+            full = self._inbox.is_full
+            self._tell()
+        while full:
+            with self._mutex:
+                full = self._inbox.is_full
+                if full and self._state is not State.OPEN:
+                    self._inbox.shut()
+                    full = False
+                room = self._room = self._pull_kit.event() if full else None
+            if room is not None:
+                room.wait(LOOK)
+
+    def closed(self, code: int, reason: bytes | str | None = None) -> None:
+        """Let `receive` raise ConnectionClosed, behind the last message."""
+        with self._mutex:
+            self._inbox.end(code, reason)
+            self._tell()
+
+    def close(self, code: int = 1000, reason: str | Buffer = "") -> Any:
+        """Begin the closing handshake, once; what has come already can be received still."""
+        outcome = super().close(code, reason)  # type: ignore[misc]
+        self._make_room()
+        return outcome
+
+    def _tell(self) -> None:
+        news, self._news = self._news, None
+        if news is not None:
+            news.set()
+
+    def _make_room(self) -> None:
+        room, self._room = self._room, None
+        if room is not None:
+            room.set()
+
+    # What the program does
+
+    def receive(self, timeout: float | None = None) -> Received:
+        """Return the next message: ``message.data`` is bytes, ``str(message)`` text.
+
+        Raises TimeoutError after so many seconds, without losing anything; ConnectionClosed, with
+        ``code`` and ``reason``, when the connection has ended and every message was received.
+        """
+        message: Received = self._wait_for(self._inbox.take, timeout, wants_whole=True)
+        return message
+
+    def receive_pieces(self, timeout: float | None = None) -> Pieces:
+        """Iterate over the next message piece by piece, as it comes, in bounded memory.
+
+        The pieces are str, cut between characters, or bytes; one at least. `Limits.max_message_size`
+        holds for the whole: raise that for a message that is larger, not the memory. Each piece may
+        take ``timeout`` seconds: TimeoutError, and whoever iterates on loses nothing. A message that
+        does not come to its end raises ConnectionClosed. Who leaves it in the middle gets the next
+        message next.
+        """
+        return Pieces(self, timeout)
+
+    def __iter__(self) -> Iterator[Received]:
+        """Receive until the connection is closed by 1000, 1001 or without a code; else raise ConnectionClosed."""
+        while True:
+            try:
+                message = self.receive()
+            except ConnectionClosed as closed:
+                if closed.code in QUIET_ENDS:
+                    return
+                raise
+            yield message
+
+    def _wait_for(self, take: Callable[[], Any], timeout: float | None, *, wants_whole: bool = False) -> Any:
+        deadline = None if timeout is None else monotonic() + timeout
+        waited = False
+        try:
+            while True:
+                with self._mutex:
+                    found = take()
+                    if found is None:
+                        news = self._news = self._news or self._pull_kit.event()
+                        if wants_whole and not waited:
+                            waited = True
+                            self._inbox.wanted += 1
+                if self._room is not None:
+                    self._make_room()
+                if found is not None:
+                    return found
+                self._check_waiting()
+                left = None if deadline is None else deadline - monotonic()
+                if left is not None and left <= 0:
+                    raise TimeoutError(f"No message within {timeout:g} s")
+                news.wait(left)
+        finally:
+            if waited:
+                with self._mutex:
+                    self._inbox.wanted -= 1
+
+    def _check_waiting(self) -> None:
+        if self._state is State.CONNECTING:
+            raise RuntimeError("This WebSocket is not connected: there is nothing to receive")
+        if getattr(self._transport, "_turn_of", None) == self._pull_kit.ident():
+            raise RuntimeError("receive() in a hook would wait for what only this thread can read")
+
+
+class Pieces:
+    """Iterate over one message, see `BlockingReceiver.receive_pieces`."""
+
+    def __init__(self, receiver: BlockingReceiver, timeout: float | None) -> None:
+        self._receiver = receiver
+        self._timeout = timeout
+        self._message: Growing | None = None
+
+    def __iter__(self) -> Pieces:
+        return self
+
+    def __next__(self) -> str | bytes:
+        receiver = self._receiver
+        message = self._message
+        if message is None:
+            message = self._message = receiver._wait_for(receiver._inbox.begin, self._timeout)
+        piece: Any = receiver._wait_for(lambda: next_of(receiver._inbox, message), self._timeout)
+        if piece is OVER:
+            raise StopIteration
+        return piece  # type: ignore[no-any-return]

@@ -31,7 +31,8 @@ from .conversation import Conversation, codec, understand
 from .cuts import Splits, cuts_of, pieces
 from .difference import Difference, first_difference
 from .frames import FrameScanner, scan
-from .reading import CaptureError, Connection, Recording, read
+from .reading import CaptureError, Connection, Recording
+from .sources import load
 
 __all__ = ["Call", "Replay", "Source", "endpoint_for", "find_connection", "replay"]
 
@@ -102,7 +103,7 @@ def find_connection(source: Source, number: int | None = None) -> Connection:
     """Return a connection of a capture. Raises CaptureError if it is not there or not clear which."""
     if isinstance(source, Connection):
         return source
-    recording = source if isinstance(source, Recording) else read(source)
+    recording = source if isinstance(source, Recording) else load(source)
     return recording.connection(number)
 
 

@@ -1,4 +1,4 @@
-"""The command line: `serve`, `connect` and `demo`, one module each.
+"""The command line: `serve`, `connect`, `demo`, `capture`, `inspect` and `replay`, one module each.
 
 It knows argparse and exit statuses. What a command does stands in its module, which adds
 its own options.
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from .._core import BUILD
 from .._version import __version__
-from . import connect, demo, serve
+from . import capture, connect, demo, inspect, replay, serve
 from .console import Failure, complain
 
 __all__ = ["main"]
@@ -47,4 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_command(commands)
     connect.add_command(commands)
     demo.add_command(commands)
+    capture.add_command(commands)
+    inspect.add_command(commands)
+    replay.add_command(commands)
     return parser

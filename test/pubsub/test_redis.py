@@ -177,3 +177,38 @@ def test_what_no_hub_has_published_is_passed_over(redis: Broker, caplog: pytest.
         hub.publish("a", "sense")
         assert ["sense"] == ada.got
         assert eventually(lambda: "What came on topic 'a' of the bus redis is passed over" in caplog.text)
+
+
+def test_a_cluster_is_used_by_sharded_channels(tmp_path: Path) -> None:
+    from redis import Redis
+
+    with redis_server(tmp_path, "--cluster-enabled", "yes") as broker:
+        with Redis.from_url(broker.url) as client:
+            client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+            assert eventually(lambda: "ok" in str(client.execute_command("CLUSTER INFO")).split("slots")[0])
+
+            def channels() -> set[bytes]:
+                return set(client.execute_command("PUBSUB SHARDCHANNELS", "ws4py_ng:?"))
+
+            one, other = (Hub(RedisBus(broker.url, cluster=True)) for _ in range(2))
+            topics = ["a", "b", "c"]
+            listeners = [Listener(hub, topic) for topic in topics for hub in (one, other)]
+            for ada, bob in zip(listeners[::2], listeners[1::2], strict=True):
+                ada.warm_up(one, bob)
+            assert {b"ws4py_ng:a", b"ws4py_ng:b", b"ws4py_ng:c"} == channels()
+            for number in range(20):
+                for topic in topics:
+                    one.publish(topic, f"{topic}{number}")
+            for listener in listeners:
+                expected = [f"{listener.topic}{number}" for number in range(20)]
+                assert eventually(lambda listener=listener, expected=expected: expected == listener.got)  # type: ignore[misc]
+            for listener in listeners[:2]:
+                (one if listener is listeners[0] else other).unsubscribe(listener)
+            assert eventually(lambda: {b"ws4py_ng:b", b"ws4py_ng:c"} == channels())
+        broker.kill()
+        assert eventually(lambda: not one.status.bus.connected and not other.status.bus.connected)
+        broker.start()
+        assert eventually(lambda: one.status.bus.connected and other.status.bus.connected)
+        listeners[2].warm_up(one, listeners[3])
+        one.close()
+        other.close()

@@ -64,6 +64,7 @@ CASES = (
     "test.transports.cases_load",
     "test.transports.cases_client",
     "test.transports.cases_pulling",
+    "test.transports.cases_functions",
 )
 DOCS = Path(__file__).parents[2] / "docs" / "reference" / "transports.md"
 
@@ -171,7 +172,9 @@ class Row(ABC):
 
 
 class ServerRow(Row):
-    """Start a kind of server."""
+    """Start a kind of server. ``functions``: `handlers.routes` are served, with a function among them."""
+
+    functions: bool = False
 
     @abstractmethod
     def start(self, options: Options) -> RunningServer:

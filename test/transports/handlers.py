@@ -6,18 +6,23 @@ client; ``async def`` twins are at the end. What they see they `note`.
 
 from __future__ import annotations
 
+import importlib
 import threading
+import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import sniffio
+
 from ws4py_ng.exc import ConnectionClosed
 from ws4py_ng.websocket import WebSocket
 
 from .diary import note
+from .scripts import SCRIPTS, follow, follow_async
 
-__all__ = ["HOOKS", "ROUTES", "client_class", "note_failure", "tag_of"]
+__all__ = ["HOOKS", "ROUTES", "client_class", "note_failure", "routes", "tag_of"]
 
 KIB, MIB = 1024, 1024 * 1024
 FLOOD_PIECE = 64 * KIB
@@ -315,6 +320,32 @@ HOOKS: dict[str, type[Hooks]] = {
 ROUTES: dict[str, type[WebSocket]] = {
     f"/{name}": type(hooks.__name__, (hooks, WebSocket), {}) for name, hooks in HOOKS.items()
 }
+
+
+def run_script(ws: Any) -> None:
+    """Run the script that the query names; ``then`` fail."""
+    query = _query_of(ws)
+    follow(SCRIPTS[query["script"]](query["tag"]), ws, time.sleep)
+    if "then" in query:
+        raise LookupError(f"function fails for tag={query['tag']}")
+
+
+async def run_script_async(ws: Any) -> None:
+    """Do the same in a task."""
+    query = _query_of(ws)
+    sleep: Any = importlib.import_module(sniffio.current_async_library()).sleep
+    await follow_async(SCRIPTS[query["script"]](query["tag"]), ws, sleep)
+    if "then" in query:
+        raise LookupError(f"function fails for tag={query['tag']}")
+
+
+def _query_of(ws: Any) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(ws.environ["QUERY_STRING"]).items()}
+
+
+def routes(functions: str) -> dict[str, Any]:
+    """Return the routes of a server that runs functions in ``threads`` or ``tasks``."""
+    return {**ROUTES, "/function": run_script if functions == "threads" else run_script_async}
 
 
 def client_class(hooks: str, base: type[Any], **namespace: Any) -> type[Any]:

@@ -12,7 +12,7 @@ from ws4py_ng.server.asyncioserver import Server, serve
 
 from .contract import ClientRow, Options, Row, RunningClient, RunningServer, ServerRow
 from .diary import WAIT
-from .handlers import ROUTES, client_class, note_failure, tag_of
+from .handlers import client_class, note_failure, routes, tag_of
 from .rows_threads import client_options, server_options
 from .scripts import SCRIPTS, follow_async
 
@@ -57,7 +57,7 @@ class _Server:
         self.address = self.server.address
 
     async def _start(self, options: Options) -> Server:
-        return await serve(ROUTES, "127.0.0.1", 0, **server_options(options))
+        return await serve(routes("tasks"), "127.0.0.1", 0, **server_options(options))
 
     def stop(self) -> None:
         if not self._stopped:
@@ -69,6 +69,7 @@ class _Server:
 class AsyncioServer(ServerRow):
     """`server.asyncioserver` on the loop that Python brings."""
 
+    functions = True
     name = "asyncio"
     async_hooks = True
     send_blocks = False

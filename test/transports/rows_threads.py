@@ -11,7 +11,7 @@ from ws4py_ng.server.threadedserver import Server, serve
 
 from .contract import ClientRow, Options, Row, RunningClient, RunningServer, ServerRow
 from .diary import WAIT
-from .handlers import ROUTES, client_class, note_failure, tag_of
+from .handlers import client_class, note_failure, routes, tag_of
 from .scripts import SCRIPTS, follow
 from .tls import client_context, server_context
 
@@ -58,10 +58,11 @@ class _Server:
 class ThreadsServer(ServerRow):
     """`server.threadedserver`."""
 
+    functions = True
     name = "threads"
 
     def start(self, options: Options) -> RunningServer:
-        return _Server(serve(ROUTES, "127.0.0.1", 0, **server_options(options)))
+        return _Server(serve(routes("threads"), "127.0.0.1", 0, **server_options(options)))
 
 
 class _Client:

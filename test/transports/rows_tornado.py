@@ -14,7 +14,7 @@ from ws4py_ng.client.tornadoclient import TornadoWebSocketClient, connect
 from ws4py_ng.server.tornadoserver import WebSocketHandler, drain
 
 from .contract import ClientRow, Options, Row, RunningClient, RunningServer, ServerRow
-from .handlers import ROUTES, client_class, note_failure, tag_of
+from .handlers import client_class, note_failure, routes, tag_of
 from .rows_asyncio import LoopThread, RunningCoroutine
 from .rows_threads import client_options, server_options
 from .scripts import SCRIPTS, follow_async
@@ -29,7 +29,7 @@ class _Server:
         self._thread.call(self._start(options))
 
     async def _start(self, options: Options) -> None:
-        arguments: dict[str, Any] = {"handler_cls": ROUTES, **server_options(options)}
+        arguments: dict[str, Any] = {"handler_cls": routes("tasks"), **server_options(options)}
         self._application = Application([("/.*", WebSocketHandler, arguments)])
         self._server = HTTPServer(self._application, ssl_options=arguments.pop("ssl_context"))
         sockets = bind_sockets(0, "127.0.0.1")
@@ -51,6 +51,7 @@ class _Server:
 class TornadoServer(ServerRow):
     """`server.tornadoserver`."""
 
+    functions = True
     name = "tornado"
     needs = ("tornado",)
     async_hooks = True

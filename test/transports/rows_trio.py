@@ -13,7 +13,7 @@ from ws4py_ng.server.trioserver import Server, serve
 
 from .contract import ClientRow, Options, Row, RunningClient, RunningServer, ServerRow
 from .diary import WAIT
-from .handlers import ROUTES, client_class, note_failure, tag_of
+from .handlers import client_class, note_failure, routes, tag_of
 from .rows_threads import client_options, server_options
 from .scripts import SCRIPTS, follow_async
 
@@ -39,7 +39,7 @@ class _Server:
             raise
 
     async def _serve(self, options: Options) -> None:
-        async with serve(ROUTES, "127.0.0.1", 0, **server_options(options)) as server:
+        async with serve(routes("tasks"), "127.0.0.1", 0, **server_options(options)) as server:
             self._token = trio.lowlevel.current_trio_token()
             self._stop = trio.Event()
             self._started.put(server)
@@ -55,6 +55,7 @@ class _Server:
 class TrioServer(ServerRow):
     """`server.trioserver`."""
 
+    functions = True
     name = "trio"
     needs = ("trio",)
     async_hooks = True

@@ -183,7 +183,13 @@ def send_pieces(tag: str) -> Generator[Step, Any, None]:
     yield from collect(tag)
 
 
+def greet(tag: str) -> Generator[Step, Any, None]:
+    """Answer one message."""
+    yield Send(f"hello {(yield Receive())}")
+
+
 SCRIPTS: dict[str, Script] = {
+    "greet": greet,
     "take-turns": take_turns,
     "collect": collect,
     "iterate": iterate,

@@ -30,6 +30,9 @@ class Kit(Protocol):
     def event(self) -> Any:
         """Return a new event, as `threading.Event`."""
 
+    def spawn(self, function: Callable[[], object]) -> object:
+        """Run a function beside the rest."""
+
     def ident(self) -> object:
         """Return what tells the running thread or greenlet from others."""
 
@@ -38,6 +41,9 @@ class _Threads:
     lock = staticmethod(threading.Lock)
     event = staticmethod(threading.Event)
     ident = staticmethod(threading.get_ident)
+
+    def spawn(self, function: Callable[[], object]) -> object:
+        raise NotImplementedError("nothing reads this connection by itself")
 
 
 class BlockingReceiver:

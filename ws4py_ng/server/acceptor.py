@@ -19,10 +19,11 @@ from ..handshake import Accepted, Headers, OriginRule, Request, Response, Server
 from ..handshake.environ import environ_of, path_and_query
 from ..limits import DEFAULT_LIMITS, Limits
 from ..websocket import WebSocket
+from .functions import Functions, Handler, class_of, is_router
 
 __all__ = ["Acceptor", "Handlers", "environ_of", "plain"]
 
-Handlers = type[WebSocket] | Mapping[str, type[WebSocket]] | Callable[[Request], type[WebSocket] | None]
+Handlers = Handler | Mapping[str, Handler] | Callable[[Request], Handler | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,8 @@ class Acceptor:
     """Hold what a server agrees to.
 
     ``handlers`` is one class for every path, a dict from path to class, or a function from
-    a `Request` to a class, None for 404.
+    a `Request`, which its parameter is called, to a class; None for 404. Where ``functions`` says
+    how they are run, a function of a WebSocket stands for a class (`server.functions`).
     """
 
     handlers: Handlers
@@ -41,8 +43,10 @@ class Acceptor:
     limits: Limits = DEFAULT_LIMITS
     heartbeat_freq: float | None = None
     capture: CaptureOption = None
+    functions: Functions = None
     policy: ServerPolicy = field(init=False)
     _recorder: Capture | None = field(init=False, repr=False)
+    _made: Mapping[int, type[WebSocket]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         deflate = PerMessageDeflateFactory() if self.deflate is True else self.deflate
@@ -53,6 +57,12 @@ class Acceptor:
             headers=self.headers,
         )
         object.__setattr__(self, "policy", policy)
+        handlers = self.handlers
+        if isinstance(handlers, Mapping):
+            made = {id(handler): class_of(handler, self.functions) for handler in handlers.values()}
+            object.__setattr__(self, "_made", made)
+        elif not isinstance(handlers, type) and not is_router(handlers):
+            object.__setattr__(self, "handlers", class_of(handlers, self.functions))
         object.__setattr__(self, "_recorder", settings_of(self.capture))
 
     @property
@@ -107,10 +117,10 @@ class Acceptor:
         if isinstance(handlers, type):
             return handlers
         path = path_and_query(request)[0]
-        found = handlers.get(path) if isinstance(handlers, Mapping) else handlers(request)
+        found: Any = handlers.get(path) if isinstance(handlers, Mapping) else handlers(request)
         if found is None:
             raise HandshakeError(f"No WebSocket at {path}", HTTPStatus.NOT_FOUND.value)
-        return found
+        return self._made.get(id(found)) or class_of(found, self.functions)
 
 
 def plain(response: Response) -> Response:

@@ -208,6 +208,7 @@ def serve(
     The parameters are those of `threadedserver.serve`. Hooks may be ``async def``.
     """
     acceptor = Acceptor(
+        functions="tasks",
         handlers=handlers,
         protocols=protocols,
         origins=origins,

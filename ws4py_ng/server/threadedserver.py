@@ -62,15 +62,16 @@ def serve(
 ) -> Server:
     """Listen, and return the `Server`; the address is bound when this returns.
 
-    ``handlers`` is a WebSocket class, a dict from path to class, or a function from a
-    `Request` to a class. ``host`` None is every interface, ``port`` 0 any free one; or give
-    a listening ``sock``, of TCP or Unix. ``process_request`` may answer a request by plain
-    HTTP: a page, a health check. Of ``protocols`` the first that a client offers is chosen;
-    ``origins`` lists web sites that may connect beside the server's own, "*" for all.
-    More than ``max_connections`` at once, each of which has a thread, get 503. ``capture`` records
-    connections (`ws4py_ng.capture.Capture`): a path, a directory, a function.
+    ``handlers`` is a WebSocket class or a function of a WebSocket (`server.functions`), a dict from path to
+    these, or a function from a ``request``, as its parameter is called, to these. ``host`` None is every
+    interface, ``port`` 0 any free one; or give a listening ``sock``, of TCP or Unix. ``process_request`` may
+    answer a request by plain HTTP: a page, a health check. Of ``protocols`` the first that a client offers is
+    chosen; ``origins`` lists web sites that may connect beside the server's own, "*" for all. More than
+    ``max_connections`` at once, each of which has a thread, get 503. ``capture`` records connections
+    (`ws4py_ng.capture.Capture`): a path, a directory, a function.
     """
     acceptor = Acceptor(
+        functions="threads",
         handlers=handlers,
         protocols=protocols,
         origins=origins,

@@ -27,6 +27,7 @@ from ..transports.iostream import Application, IOStreamChannel, RequestHandler
 from ..transports.pulling import PullTransport
 from ..websocket import WebSocket
 from .acceptor import Acceptor, Handlers, environ_of
+from .functions import outlast
 
 __all__ = ["WebSocketHandler", "drain"]
 
@@ -62,6 +63,7 @@ class WebSocketHandler(RequestHandler):
         """Take the route's arguments."""
         self._max_connections = max_connections
         self.acceptor = Acceptor(
+            functions="tasks",
             handlers=handler_cls,
             protocols=protocols,
             origins=origins,
@@ -111,6 +113,7 @@ class WebSocketHandler(RequestHandler):
             with suppress(OSError):  # the session will see it as well
                 await channel.write([head], lambda: None)
             await transport.run()
+            await outlast(ws)
         finally:
             connections.pop(ws, None)
 
@@ -146,10 +149,15 @@ async def drain(application: Application, timeout: float | None = None) -> None:
         ws.close(GOING_AWAY, DRAIN_REASON)
     if timeout is None:
         timeout = max((ws._limits.close_timeout or inf for ws in connections), default=inf)
-    waiting = [asyncio.ensure_future(transport.wait_ended()) for transport in connections.values()]
+    waiting = [asyncio.ensure_future(_wait(ws, transport)) for ws, transport in connections.items()]
     if waiting:
         _, late = await asyncio.wait(waiting, timeout=None if timeout == inf else timeout)
         for task in late:
             task.cancel()
     for transport in connections.values():
         transport.cut_off()
+
+
+async def _wait(ws: WebSocket, transport: PullTransport) -> None:
+    await transport.wait_ended()
+    await outlast(ws)

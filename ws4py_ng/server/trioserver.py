@@ -43,6 +43,7 @@ from ..transports.trio_ import (
 )
 from ..websocket import WebSocket
 from .acceptor import Acceptor, Handlers, environ_of, plain
+from .functions import outlast
 
 __all__ = ["Server", "serve"]
 
@@ -142,8 +143,9 @@ class Server:
             ws.close(GOING_AWAY, DRAIN_REASON)
         timeout = self.acceptor.limits.close_timeout
         with move_on_after(float("inf") if timeout is None else timeout):
-            for transport in connections.values():
+            for ws, transport in connections.items():
                 await transport.wait_ended()
+                await outlast(ws)
         for transport in connections.values():
             transport.cut_off()
         self._stopped.set()
@@ -228,6 +230,7 @@ class Server:
             self._connections[ws] = transport
             try:
                 await transport.run()
+                await outlast(ws)
             finally:
                 del self._connections[ws]
         return None
@@ -266,6 +269,7 @@ def serve(
     The parameters are those of `threadedserver.serve`. Hooks may be ``async def``.
     """
     acceptor = Acceptor(
+        functions="tasks",
         handlers=handlers,
         protocols=protocols,
         origins=origins,

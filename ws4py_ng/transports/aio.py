@@ -59,6 +59,7 @@ class AsyncioTransport(AsyncHooks):
         self._parting: Parting | None = None
         self._ended = asyncio.Event()
         self._gone = asyncio.Event()
+        self._lasting: asyncio.Task[None] | None = None
         self.ending: Ending | None = None
         self.on_end: Callable[[], object] | None = None
         self.on_gone: Callable[[], object] | None = None
@@ -246,6 +247,15 @@ class AsyncioTransport(AsyncHooks):
         self._backlog.clear()
         ws: Any = self._ws
         ws._release()
+        outlast = getattr(ws, "_outlast", None)  # of what a function serves
+        if outlast is None:
+            self._set_ended()
+        else:
+            self._lasting = self._loop.create_task(outlast())
+            self._lasting.add_done_callback(self._set_ended)
+
+    def _set_ended(self, *args: object) -> None:
+        self._lasting = None
         self._ended.set()
         on_end, self.on_end = self.on_end, None
         if on_end is not None:
@@ -292,6 +302,13 @@ class AsyncioTransport(AsyncHooks):
             self._parting.cut_off()
         elif self._transport is not None:
             self._transport.abort()
+
+    def cancel(self) -> None:
+        """Cancel a hook or a function that nothing else can end; `closed` is called as ever."""
+        super().cancel()
+        call_off = getattr(self._ws, "_call_off", None)
+        if call_off is not None:
+            call_off()
 
     @property
     def has_ended(self) -> bool:

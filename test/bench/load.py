@@ -8,7 +8,7 @@ import select
 import socket
 import ssl
 import time
-from typing import Any, Protocol
+from typing import Protocol
 
 from .setup import Setup
 
@@ -139,23 +139,32 @@ class Audience:
     """Many connections that get what one of them has sent."""
 
     def __init__(self, setup: Setup, size: int) -> None:
-        self.sockets: list[Any] = []
         self._poll = select.epoll()
-        for _ in range(size):
-            sock, _ = connect(setup)
-            sock.setblocking(False)
-            self.sockets.append(sock)
-            self._poll.register(sock, select.EPOLLIN)
-        self._by_fd = {sock.fileno(): sock for sock in self.sockets}
+        self._by_fd: dict[int, socket.socket] = {}
+        try:
+            for _ in range(size):
+                sock, _ = connect(setup)
+                self._by_fd[sock.fileno()] = sock
+                sock.setblocking(False)
+                self._poll.register(sock, select.EPOLLIN)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Audience:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
     def hear(self, frame: bytes, expected: bytes) -> None:
         """Send a frame on the first connection, and wait until everybody has got it."""
-        self.sockets[0].sendall(frame)
+        next(iter(self._by_fd.values())).sendall(frame)
         missing = dict.fromkeys(self._by_fd, expected)
         while missing:
             ready = self._poll.poll(PATIENCE)
             if not ready:
-                raise TimeoutError(f"{len(missing)} of {len(self.sockets)} connections wait for the broadcast")
+                raise TimeoutError(f"{len(missing)} of {len(self._by_fd)} connections wait for the broadcast")
             for fd, _ in ready:
                 data = self._by_fd[fd].recv(65536)
                 rest = missing.get(fd, b"")
@@ -169,5 +178,5 @@ class Audience:
     def close(self) -> None:
         """Hang up."""
         self._poll.close()
-        for sock in self.sockets:
+        for sock in self._by_fd.values():
             sock.close()

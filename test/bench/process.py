@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -39,8 +38,6 @@ class Running:
             text=True,
         )
         self.setup = setup
-        # On one CPU, so that rounds do not differ by where the system puts it.
-        os.sched_setaffinity(self.pid, {max(os.sched_getaffinity(0))})
 
     @property
     def pid(self) -> int:

@@ -91,6 +91,9 @@ class BufferedEcho(asyncio.BufferedProtocol):
 
 async def _serve(setup: Setup, protocol: Callable[[], asyncio.BaseProtocol] = Echo) -> None:
     Echo.broadcast = setup.broadcast
+    # asyncio allocates 256 KiB at each read. Once a larger block was given back, as in any program
+    # that has run for a while, malloc does not go to the system for each of them.
+    bytearray(1 << 20)
     server = await asyncio.get_running_loop().create_server(
         protocol, sock=setup.listen(), ssl=setup.tls(), backlog=4096
     )

@@ -29,7 +29,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     4: ("endpoint",),
     5: ("capture", "pubsub", "receiving", "transports"),
     6: ("async_websocket", "client", "manager", "server", "websocket"),
-    7: ("__init__", "__main__", "cli", "demo", "shims", "testing"),
+    7: ("__init__", "__main__", "cli", "demo", "pytest_plugin", "shims", "testing"),
 }
 LAYER_OF = {row: layer for layer, rows in LAYERS.items() for row in rows}
 

@@ -15,6 +15,15 @@ Everything happens when you say so, in your thread, with a clock of your own::
     >>> link.close()
     >>> link.server_ending
     Ending(code=1000, reason=b'', clean=True)
+
+A test of a subclass needs no network, in one of three ways: `pair` for a conversation that the test
+makes up, ``session()`` fed by hand for bytes that no peer would send, and a recording for a conversation
+that has been: `ws4py_ng.capture.replay`, or with pytest the fixture ``ws_replay`` and the marker
+``ws_capture`` (`ws4py_ng.pytest_plugin`)::
+
+    @pytest.mark.ws_capture("checkout.wscap")
+    def test_checkout(ws_replay):
+        ws_replay(Checkout, splits="every")
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A server on trio: ``python example/trio_echo.py [PORT]``.
+"""A server on trio, and a page at the same port: ``python example/trio_echo.py [PORT]``.
 
 The client is trio's as well, and talks to the server: ``python example/trio_echo.py --client URL``.
 """
@@ -11,9 +11,12 @@ import sys
 import trio
 
 from ws4py_ng.client.trioclient import WebSocketClient
+from ws4py_ng.handshake import Headers, Request, Response
 from ws4py_ng.messaging import BinaryMessage, TextMessage
 from ws4py_ng.server.trioserver import serve
 from ws4py_ng.websocket import WebSocket
+
+PAGE = b"There is a WebSocket here\n"
 
 
 class Echo(WebSocket):
@@ -39,6 +42,12 @@ class Client(WebSocketClient):
         print("closed:", code)
 
 
+def page(request: Request) -> Response | None:
+    """Answer who asks for no WebSocket."""
+    is_plain = request.headers.get("Upgrade") is None
+    return Response(200, Headers({"Content-Type": "text/plain"}), body=PAGE) if is_plain else None
+
+
 async def talk(url: str) -> None:
     """Be the client; leaving the block closes."""
     async with Client(url) as ws:
@@ -49,7 +58,7 @@ async def talk(url: str) -> None:
 async def run(port: int) -> None:
     """Serve until Ctrl-C; leaving the block closes every connection with 1001."""
     with trio.open_signal_receiver(signal.SIGINT) as signals:
-        async with serve(Echo, "127.0.0.1", port) as server:
+        async with serve(Echo, "127.0.0.1", port, process_request=page) as server:
             print(f"listening on ws://127.0.0.1:{server.port}/", flush=True)
             async for _ in signals:
                 break

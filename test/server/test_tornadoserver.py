@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,10 +15,8 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect as connect_sync
 
 from test.client.peers import frame, request
-from test.programs import ROOT, Program, run
 from ws4py_ng.limits import Limits
 from ws4py_ng.server.tornadoserver import WebSocketHandler, drain
 from ws4py_ng.websocket import EchoWebSocket
@@ -181,20 +177,3 @@ def test_the_access_log_has_a_101(caplog: pytest.LogCaptureFixture) -> None:
         assert ["101 GET /chat (127.0.0.1)"] == [record.getMessage().rsplit(" ", 1)[0] for record in caplog.records]
 
     asyncio.run(main())
-
-
-def test_the_example_runs() -> None:
-    command = [sys.executable, "-W", "error", str(ROOT / "example" / "tornado_echo.py")]
-    with Program([*command, "0"]) as server:
-        address = server.line().removeprefix("listening on ")
-        client = run([*command, "--client", f"{address}echo"])
-        assert (0, b"hello\nclosed: 1000\n", b"") == (client.returncode, client.stdout, client.stderr)
-        with connect_sync(f"{address}echo", proxy=None) as ws:
-            ws.send("hello")
-            assert "hello" == ws.recv()
-            server.send_signal(signal.SIGINT)
-            with pytest.raises(ConnectionClosed) as caught:
-                ws.recv()
-            assert caught.value.rcvd is not None
-            assert 1001 == caught.value.rcvd.code
-        assert (0, []) == (server.status(), server.errors())

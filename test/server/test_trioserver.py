@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,11 +9,8 @@ from typing import Any
 
 import pytest
 import trio
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect as connect_sync
 
 from test.client.peers import close_frame, frame, request
-from test.programs import ROOT, Program, run
 from ws4py_ng.handshake import Response
 from ws4py_ng.limits import Limits
 from ws4py_ng.server.trioserver import Server, serve
@@ -188,20 +183,3 @@ async def test_whoever_is_shaking_hands_at_the_end_gets_503() -> None:
         await stream.send_eof()
         assert (await rest(stream)).startswith(b"HTTP/1.1 503 ")
         await stream.aclose()
-
-
-def test_the_example_runs() -> None:
-    command = [sys.executable, "-W", "error", str(ROOT / "example" / "trio_echo.py")]
-    with Program([*command, "0"]) as server:
-        address = server.line().removeprefix("listening on ")
-        client = run([*command, "--client", address])
-        assert (0, b"hello\nclosed: 1000\n", b"") == (client.returncode, client.stdout, client.stderr)
-        with connect_sync(address, proxy=None) as ws:
-            ws.send("hello")
-            assert "hello" == ws.recv()
-            server.send_signal(signal.SIGINT)
-            with pytest.raises(ConnectionClosed) as caught:
-                ws.recv()
-            assert caught.value.rcvd is not None
-            assert 1001 == caught.value.rcvd.code
-        assert (0, []) == (server.status(), server.errors())

@@ -388,7 +388,7 @@ def test_a_failure_of_the_application_is_a_500_and_logged_once(where: str, caplo
     def fail(*args: object) -> None:
         raise RuntimeError("a bug of the application")
 
-    handlers = {"handlers": fail, "__init__": spy(__init__=fail)}.get(where, spy())
+    handlers = {"handlers": lambda request: fail(), "__init__": spy(__init__=fail)}.get(where, spy())
     with running(handlers, process_request=fail if where == "process_request" else None) as server:
         with connect(server) as peer:
             peer.send(request())

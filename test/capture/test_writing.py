@@ -14,6 +14,7 @@ import pytest
 from test.capture.recorded import LARGE, talk, with_asyncio, with_client, with_threads
 from test.programs import Program
 from ws4py_ng.capture import Capture, read, writing
+from ws4py_ng.capture.settings import open_tap
 from ws4py_ng.capture.writing import PARTS, part_path
 
 RECORDERS = [with_threads, with_asyncio, with_client]
@@ -171,6 +172,28 @@ def test_a_disk_that_is_full_ends_the_capture_not_the_connection(
     monkeypatch.undo()
     assert ["No space left" in record.getMessage() for record in caplog.records] == [True]
     assert b"GET /room" in read(tmp_path / "trace.wscap").connection().incoming()
+
+
+def test_a_chunk_of_any_size_is_one_chunk_again(tmp_path: Path) -> None:
+    data = bytes(80 * 1024 * 1024)
+    capture = Capture(tmp_path / "trace.wscap", max_size=1 << 30)
+    tap = open_tap(capture, "server", "test")
+    tap.received(b"GET / HTTP/1.1\r\n\r\n")
+    tap.sent(b"HTTP/1.1 101 x\r\n\r\n")
+    tap.sent(data)
+    tap.close()
+    assert data == read(tmp_path / "trace.wscap").connection().chunks[2].data
+
+
+def test_a_file_for_each_connection_is_not_remembered_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "_MAX_FILES", 0)
+    monkeypatch.setattr(writing, "_files", {})
+    for number in range(3):
+        tap = open_tap(Capture(tmp_path / f"{number}.wscap"), "server", "test")
+        tap.received(b"GET / HTTP/1.1\r\n\r\n")
+        tap.close()
+    assert {} == writing._files
+    assert 3 == len(list(tmp_path.iterdir()))
 
 
 def test_secrets_are_redacted_unless_asked_otherwise(tmp_path: Path) -> None:

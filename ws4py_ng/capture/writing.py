@@ -47,6 +47,11 @@ _IF_NAME, _IF_TSRESOL = 2, 9
 _END_OF_OPTIONS = b"\0\0\0\0"
 _NANOSECONDS = b"\x09"
 _MAX_NOTE = 4000
+# What one call of the system takes (IOV_MAX is 1024 on Linux): more, of a chunk of many MiB, is joined.
+_MAX_PARTS = 1000
+# Files that are remembered when nobody records into them any more. One that is forgotten becomes a part
+# when its path is used again.
+_MAX_FILES = 1000
 
 _section = Struct("<IHHq")
 _interface = Struct("<HHI")
@@ -107,6 +112,8 @@ class CaptureFile:
             self._open_lines -= 1
             if self._open_lines == 0:
                 self._close()
+                if len(_files) > _MAX_FILES:
+                    _files.pop(os.path.abspath(self.path), None)
 
     def chunk(self, line: Line, stamp: int, outgoing: bool, data: Buffer) -> None:
         """Record a chunk that was read or is about to be written."""
@@ -195,7 +202,7 @@ class CaptureFile:
             return
         size = sum(map(len, parts))
         try:
-            written = _write(fd, parts)
+            written = _write(fd, parts if len(parts) <= _MAX_PARTS else [b"".join(parts)])
             if written < size:
                 data = b"".join(parts)
                 while written < size:

@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from test.client.peers import close_frame, frame, request
+from ws4py_ng.exc import HandshakeError
 from ws4py_ng.handshake import Response
 from ws4py_ng.limits import Limits
 from ws4py_ng.server.trioserver import Server, serve
@@ -150,7 +151,7 @@ async def test_a_handler_that_cannot_be_made_harms_nobody_else() -> None:
     async with serve({"/": Echo, "/broken": Broken}, port=0) as server:
         stream = await trio.open_tcp_stream("127.0.0.1", server.port)
         await stream.send_all(request(port=server.port, line="GET /broken HTTP/1.1"))
-        assert b"" == await rest(stream)
+        assert (await rest(stream)).startswith(b"HTTP/1.1 500 ")
         await stream.aclose()
         other = await opened(server)
         await other.send_all(close_frame(1000))
@@ -161,6 +162,8 @@ async def test_a_handler_that_cannot_be_made_harms_nobody_else() -> None:
 @on_trio
 async def test_process_request_may_answer() -> None:
     def answer(request: Any) -> Response | None:
+        if request.target == "/secret":
+            raise HandshakeError("who are you?", 401)
         return Response(200, body=b"page") if request.target == "/page" else None
 
     async with serve(Echo, port=0, process_request=answer) as server:
@@ -169,6 +172,10 @@ async def test_process_request_may_answer() -> None:
         data = await rest(stream)
         assert data.startswith(b"HTTP/1.1 200 OK\r\n")
         assert data.endswith(b"\r\n\r\npage")
+        await stream.aclose()
+        stream = await trio.open_tcp_stream("127.0.0.1", server.port)
+        await stream.send_all(b"GET /secret HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert (await rest(stream)).startswith(b"HTTP/1.1 401 ")
         await stream.aclose()
 
 

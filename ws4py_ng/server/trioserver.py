@@ -22,7 +22,7 @@ from ..capture.taps import tap_awaited
 from ..codes import GOING_AWAY
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
-from ..handshake import OriginRule, Request, Response, receive_request, refuse
+from ..handshake import Accepted, OriginRule, Request, Response, receive_request, refuse
 from ..limits import DEFAULT_LIMITS, Limits
 from ..transports.pulling import LINGER, PullTransport
 from ..transports.trio_ import (
@@ -206,21 +206,18 @@ class Server:
 
     async def _settle(self, channel: TrioChannel, request: Request, leftover: bytes) -> HandshakeError | None:
         """Answer a request, and serve the WebSocket to its end; or return why there is none."""
-        answer = self.process_request(request) if self.process_request is not None else None
-        if answer is not None:
-            await self._answer(channel, answer)
-            return None
         try:
-            if len(self._connections) >= self.max_connections:
-                raise HandshakeError(f"There are {self.max_connections} connections already", 503)
-            handler, accepted = self.acceptor.accept(request)
+            chosen = self._ask(channel, request)
         except HandshakeError as error:
             return error
-        local, peer = channel.address("getsockname"), channel.address("getpeername")
-        environ = environ_of(request, "http" if self.ssl_context is None else "https", local, peer)
-        ws = self.acceptor.make(handler, accepted, None, environ)
-        ws._local_address, ws._peer_address = local, peer
-        ws._keepalive.beat = ws.heartbeat_freq
+        except Exception:  # what the application raises is its own bug
+            # Without the query, which may hold a secret.
+            logger.exception("The application failed to answer a request for %s", request.target.partition("?")[0])
+            return HandshakeError("Internal server error", 500)
+        if isinstance(chosen, Response):
+            await self._answer(channel, chosen)
+            return None
+        accepted, ws = chosen
         if leftover:
             ws._stream._reader.feed(leftover)
         await channel.write([accepted.response.to_bytes()], lambda: None)
@@ -234,6 +231,20 @@ class Server:
             finally:
                 del self._connections[ws]
         return None
+
+    def _ask(self, channel: TrioChannel, request: Request) -> Response | tuple[Accepted, WebSocket]:
+        answer = self.process_request(request) if self.process_request is not None else None
+        if answer is not None:
+            return answer
+        if len(self._connections) >= self.max_connections:
+            raise HandshakeError(f"There are {self.max_connections} connections already", 503)
+        handler, accepted = self.acceptor.accept(request)
+        local, peer = channel.address("getsockname"), channel.address("getpeername")
+        environ = environ_of(request, "http" if self.ssl_context is None else "https", local, peer)
+        ws = self.acceptor.make(handler, accepted, None, environ)
+        ws._local_address, ws._peer_address = local, peer
+        ws._keepalive.beat = ws.heartbeat_freq
+        return accepted, ws
 
     async def _refuse(self, channel: TrioChannel, error: HandshakeError) -> None:
         logger.debug("Refused a WebSocket: %s", error)

@@ -55,10 +55,6 @@ def test_inspect_dumps_in_hex() -> None:
 
 def test_inspect_follows_a_file_that_grows(tmp_path: Path) -> None:
     path = tmp_path / "trace.wscap"
-    path.touch()
-    with Program([*WS4PY_NG, "inspect", "--follow", str(path)]) as program:
-        path.unlink()  # the capture begins a new file, so what is followed has to be there before
-        del program
     with_threads(path)
     with Program([*WS4PY_NG, "inspect", "--follow", "--messages", str(path)]) as program:
         assert program.line().startswith("connection 0: seen by the server")
@@ -136,5 +132,5 @@ def test_replay_talks_to_a_client(tmp_path: Path) -> None:
         client = Talker(program.line().removeprefix("listening on "))
         client.connect()
         client.run_forever()
-        assert ("4 frames came as recorded", "as recorded") == (program.line().replace("5", "4"), program.line())
+        assert ("5 frames came as recorded", "as recorded") == (program.line(), program.line())
         assert 0 == program.status()

@@ -80,3 +80,9 @@ def test_a_message_that_nats_does_not_take_is_refused_and_holds_nobody_up(
         assert eventually(lambda: ["small"] == bob.got)
         assert 1 == one.status.bus.refused
         assert "max_payload of NATS is 1048576" in caplog.text
+
+
+@pytest.mark.parametrize("url", ["", "localhost:4222", "redis://localhost", "nats://"])
+def test_a_url_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="A URL of NATS is like 'nats://localhost:4222', got"):
+        NatsBus(url)

@@ -74,11 +74,12 @@ def test_a_broker_that_is_away_leaves_the_local_members_alone(tmp_path: Path, ki
         ada.warm_up(hub, bob)
         broker.kill()
         assert eventually(lambda: not hub.status.bus.connected and not other.status.bus.connected)
+        before = hub.status.bus.refused  # of the warm-up, before it was connected
         outcomes = [hub.publish("a", str(number)).bus for number in range(8)]
         assert [Outcome.QUEUED] * 5 + [Outcome.REFUSED] * 3 == outcomes
         assert [str(number) for number in range(8)] == ada.got
         status = hub.status.bus
-        assert (5, 3, 0) == (status.queued, status.refused, status.reconnects)
+        assert (5, 3, 0) == (status.queued, status.refused - before, status.reconnects)
         assert status.error
         broker.start()
         assert eventually(lambda: hub.status.bus.connected and other.status.bus.connected)
@@ -95,10 +96,17 @@ def test_a_broker_that_is_away_leaves_the_local_members_alone(tmp_path: Path, ki
         other.close()
 
 
-def test_a_hub_may_begin_without_its_broker(tmp_path: Path, kind: Any) -> None:
+@pytest.mark.parametrize("url", ["", "localhost", "http://localhost"])
+def test_a_url_that_is_none_is_refused(kind: Any, url: str) -> None:
+    with pytest.raises(ValueError, match="redis://"):
+        kind(url)
+
+
+def test_a_hub_may_begin_without_its_broker(tmp_path: Path, kind: Any, caplog: pytest.LogCaptureFixture) -> None:
     with redis_server(tmp_path) as broker:
         broker.kill()
         with Hub(kind(broker.url)) as hub:
+            assert eventually(lambda: 1 == caplog.text.count("is away, and is tried again"))
             ada = Listener(hub, "a")
             assert Outcome.QUEUED == hub.publish("a", "early").bus
             assert ["early"] == ada.got
@@ -107,6 +115,8 @@ def test_a_hub_may_begin_without_its_broker(tmp_path: Path, kind: Any) -> None:
             assert eventually(lambda: hub.status.bus.connected and 0 == hub.status.bus.queued)
             hub.publish("a", "late")
             assert eventually(lambda: ["early", "late"] == ada.got)
+            assert "is there; 1 publishes have waited for it" in caplog.text
+            assert 1 == caplog.text.count("is away")
 
 
 def test_a_bus_is_for_one_hub(redis: Broker, kind: Any) -> None:

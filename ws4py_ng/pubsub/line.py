@@ -79,6 +79,7 @@ class Line:
         self._origin: bytes | None = None
         self._connected = False
         self._ever = False
+        self._told = False  # that it is away, or was there
         self._closing = False
         self._refused = self._reconnects = self._duplicates = 0
         self._error = ""
@@ -303,8 +304,9 @@ class Line:
             queued = len(self._queue)
         if self._ever:
             self._reconnects += 1
-            logger.warning("The bus %s is back; %d publishes have waited for it", self.name, queued)
-        self._ever = True
+        if self._told:
+            logger.warning("The bus %s is there; %d publishes have waited for it", self.name, queued)
+        self._ever = self._told = True
         self._moved(True)
 
     def _set_away(self) -> None:
@@ -312,8 +314,10 @@ class Line:
             was, self._connected = self._connected, False
             late = [(number, *found) for number, found in self._own.items() if number not in self._early]
             self._early.update(number for number, _, _ in late)
-        if was and not self._closing:
+        if (was or not self._told) and not self._closing:
+            self._told = True
             logger.warning("The bus %s is away, and is tried again: %s", self.name, self._error)
+        if was and not self._closing:
             self._moved(False)
         for _, topic, publication in late:  # our own members do not wait for it
             self._receive(topic, publication, "")

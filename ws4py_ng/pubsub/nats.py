@@ -11,7 +11,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from nats.aio.client import Client
 from nats.errors import Error
@@ -30,7 +30,8 @@ class NatsBus(Line):
     """Publish by NATS' core: at most once. What is published while a process has no connection is lost to it.
 
     Topics are subjects behind ``prefix``, in which what has a meaning for NATS is escaped as in URLs.
-    A message of more than the server's ``max_payload``, 1 MiB by default, is refused.
+    A message of more than the server's ``max_payload``, 1 MiB by default, is refused. Raises
+    ValueError for a URL that is none.
     """
 
     name = "nats"
@@ -38,6 +39,9 @@ class NatsBus(Line):
 
     def __init__(self, url: str = "nats://localhost:4222", *, prefix: str = "ws4py_ng.", **options: Any) -> None:
         super().__init__(**options)
+        parts = urlsplit(url)
+        if parts.scheme not in ("nats", "tls", "ws", "wss") or not parts.hostname:
+            raise ValueError(f"A URL of NATS is like 'nats://localhost:4222', got {url!r:.100}")
         self._url = url
         self._prefix = prefix
         self._client: Any = None

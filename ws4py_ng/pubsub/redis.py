@@ -33,12 +33,13 @@ CHUNK = 1000
 
 
 class _RedisLine(Line):
-    """Hold what both have in common: a client, and the names of keys."""
+    """Hold what both have in common: a client, and the names of keys. Raises ValueError for a URL that is none."""
 
     errors = (OSError, RedisError, EOFError)
 
     def __init__(self, url: str = "redis://localhost:6379/0", *, prefix: str = "ws4py_ng:", **bounds: int) -> None:
         super().__init__(**bounds)
+        Redis.from_url(url)  # raises ValueError for what is none; nothing is connected
         self._url = url
         self._prefix = prefix
         self._client: Any = None

@@ -82,6 +82,7 @@ GOALS = [
     Goal("memory-used", "ng/asyncio", (), 20 * 1024, absolute=True),
     Goal("handshake", "ng/asyncio", ("raw/asyncio",), 1.5),
     Goal("broadcast", "ng/asyncio", ("raw/asyncio",), 1.3),
+    Goal("broadcast", "ng/asyncio/hub", ("raw/asyncio",), 1.3),
     Goal("import", "ng", ("websockets",), 1 / 2),
 ]
 

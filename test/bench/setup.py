@@ -19,6 +19,7 @@ class Setup:
     deflate: bool = False
     certificate: str | None = None
     broadcast: bool = False
+    hub: bool = False
 
     def to_json(self) -> str:
         """Write it for a command line."""

@@ -25,6 +25,8 @@ OURS = [
     _entry("ng/asyncio", "ours_loops:asyncio_", features=f"{FULL} broadcast"),
     _entry("ng/uvloop", "ours_loops:uvloop_", needs="uvloop", features=f"{FULL} broadcast"),
     _entry("ng/threads", "ours_threads:threads", features=f"{FULL} broadcast"),
+    _entry("ng/asyncio/hub", "ours_loops:asyncio_hub", features="broadcast-only"),
+    _entry("ng/threads/hub", "ours_threads:threads_hub", features="broadcast-only"),
     _entry("ng/manager", "ours_threads:manager", features="memory handshake deflate"),
     _entry("ng/gevent", "ours_green:gevent_", needs="gevent", features="deflate memory handshake"),
     _entry("ng/eventlet", "ours_green:eventlet_", needs="eventlet", features="deflate memory handshake"),

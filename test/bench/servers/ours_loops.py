@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from ws4py_ng.limits import Limits
@@ -32,7 +33,7 @@ class Publisher(WebSocket):
 
     def received_message(self, message: Any) -> None:
         """Send it to all."""
-        for member in self.members:
+        for member in list(self.members):
             member.send(message.data, message.is_binary)
 
     def closed(self, code: int, reason: bytes | str | None = None) -> None:
@@ -40,9 +41,27 @@ class Publisher(WebSocket):
         self.members.discard(self)
 
 
+def hub_member() -> type[WebSocket]:
+    """Make a class that publishes what comes by a hub."""
+    from ws4py_ng.pubsub import Hub
+
+    hub = Hub()
+
+    class Member(WebSocket):
+        def opened(self) -> None:
+            hub.subscribe(self, "all")
+
+        def received_message(self, message: Any) -> None:
+            hub.publish("all", message)
+
+    return Member
+
+
 def handler(setup: Setup) -> type[WebSocket]:
     """Choose the class that serves."""
-    return Publisher if setup.broadcast else Echo
+    if not setup.broadcast:
+        return Echo
+    return hub_member() if setup.hub else Publisher
 
 
 async def _serve(setup: Setup) -> None:
@@ -57,6 +76,11 @@ async def _serve(setup: Setup) -> None:
 def asyncio_(setup: Setup) -> None:
     """Serve by asyncio."""
     asyncio.run(_serve(setup))
+
+
+def asyncio_hub(setup: Setup) -> None:
+    """Serve by asyncio, and publish by a hub."""
+    asyncio_(replace(setup, hub=True))
 
 
 def uvloop_(setup: Setup) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ..setup import Setup, announce
@@ -15,6 +16,11 @@ def threads(setup: Setup) -> None:
     options: dict[str, Any] = {"ssl_context": setup.tls(), "deflate": setup.deflate, "limits": LIMITS}
     with serve(handler(setup), sock=setup.listen(), max_connections=10_000, **options) as server:
         server.serve_forever()
+
+
+def threads_hub(setup: Setup) -> None:
+    """Serve each connection in a thread, and publish by a hub."""
+    threads(replace(setup, hub=True))
 
 
 def manager(setup: Setup) -> None:

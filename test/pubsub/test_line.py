@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -158,4 +159,18 @@ def test_what_waits_is_sent_when_the_hub_is_closed() -> None:
         hub.publish("a", "x")
     hub.close()
     assert 2000 == len(toy.sent)
+    assert not toy._thread.is_alive()  # type: ignore[union-attr]
+
+
+def test_a_library_that_loses_a_cancellation_keeps_nobody() -> None:
+    class Deaf(Toy):
+        async def _listen(self) -> None:
+            for _ in range(3):
+                with suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+
+    toy = Deaf()
+    hub = Hub(toy)
+    assert eventually(lambda: hub.status.bus.connected)
+    hub.close()
     assert not toy._thread.is_alive()  # type: ignore[union-attr]

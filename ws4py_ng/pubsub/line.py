@@ -35,6 +35,8 @@ LONGEST_PAUSE = 5.0
 BATCH = 500
 # Seconds in which a bus that is closed may send what waits.
 LAST_WORDS = 1.0
+# Seconds after which a task that goes on is cancelled again.
+CANCEL_AGAIN = 0.1
 
 
 class _Waiting(NamedTuple):
@@ -248,7 +250,8 @@ class Line:
                 logger.exception("The bus %s failed", self.name)
             was_connected = self._connected
             self._set_away()
-            await self._disconnect()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._disconnect(), LAST_WORDS)
             if was_connected:
                 pause = FIRST_PAUSE
             with suppress(TimeoutError):
@@ -273,8 +276,11 @@ class Line:
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
+            # Again and again: a library may take a cancellation for the end of a time-out of its own.
+            while left := [task for task in tasks if not task.done()]:
+                for task in left:
+                    task.cancel()
+                await asyncio.wait(left, timeout=CANCEL_AGAIN)
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _work(self) -> None:

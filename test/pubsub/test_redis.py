@@ -145,6 +145,30 @@ def test_who_joins_late_gets_what_the_stream_has_kept(redis: Broker) -> None:
         assert eventually(lambda: ["11"] == third.got)
 
 
+def test_who_joins_late_gets_all_that_is_kept_whatever_the_own_hub_has_seen_of_it(redis: Broker) -> None:
+    def hub() -> Hub:
+        return Hub(RedisStreamBus(redis.url, prefix="all:"), history=5)
+
+    with hub() as one, hub() as other:
+        assert eventually(lambda: one.status.bus.connected and other.status.bus.connected)
+        for number in range(5):
+            one.publish("a", str(number))
+        first = Listener(other, "a", replay=False)
+        assert eventually(lambda: one.publish("a", "5") and "5" in first.got)
+        # This hub was there for the end only.
+        assert eventually(lambda: 0 == one.status.bus.queued)
+        second = Listener(other, "a")
+        assert eventually(lambda: 5 == len(second.got))
+        other.unsubscribe(first)
+        other.unsubscribe(second)
+        # And now it was away for a while.
+        for number in range(100, 105):
+            one.publish("a", str(number))
+        assert eventually(lambda: 0 == one.status.bus.queued)
+        third = Listener(other, "a")
+        assert eventually(lambda: ["100", "101", "102", "103", "104"] == third.got)
+
+
 def test_a_member_resumes_from_an_offset_on_another_process(redis: Broker) -> None:
     def stamp(topic: str, data: bytes, offset: str) -> str:
         return f"{offset}|{data.decode()}"

@@ -94,8 +94,11 @@ class Books:
         return [found]
 
     def _retire(self, name: str, topic: Topic) -> None:
-        """Keep a topic that nobody is in for its history, if there is one, and not too many such."""
-        if not topic.keeps:
+        """Keep a topic that nobody is in for its history, if there is one, and not too many such.
+
+        On an ordered bus it is the bus that keeps: what is published meanwhile does not come here.
+        """
+        if not topic.keeps or self._bus.ordered:
             del self._topics[name]
             return
         self._idle[name] = None

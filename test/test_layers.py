@@ -44,6 +44,7 @@ SIDEWAYS: dict[tuple[str, str], str] = {
     ("client", "websocket"): "ws4py's client is a WebSocket",
     ("server", "websocket"): "a server makes WebSockets",
     ("server", "manager"): "ws4py's wsgiref server owns a manager",
+    ("__init__", "shims"): "`install_as_ws4py` is one of them",
     ("__main__", "cli"): "`python -m ws4py_ng` is the command line",
     ("cli", "demo"): "`ws4py-ng demo` runs the demo",
 }

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from .client.threadedclient import Connection
 
 __author__ = "the ws4py_ng authors"
-__all__ = ["BUILD", "WS_KEY", "WS_VERSION", "__version__", "configure_logger", "connect", "format_addresses"]
+__all__ = [
+    "BUILD",
+    "WS_KEY",
+    "WS_VERSION",
+    "__version__",
+    "configure_logger",
+    "connect",
+    "format_addresses",
+    "install_as_ws4py",
+]
 
 WS_KEY = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 WS_VERSION = (8, 13)
@@ -68,3 +77,13 @@ def format_addresses(ws: Any) -> str:
     if isinstance(local, tuple) and isinstance(peer, tuple):
         return f"[Local => {local[0]}:{local[1]} | Remote => {peer[0]}:{peer[1]}]"
     return f"[Bound to '{local or peer}']"
+
+
+def install_as_ws4py() -> None:
+    """Let programs that import ``ws4py`` get this package; call it before anything imports that.
+
+    For a program that cannot be edited, as pylxd. Raises RuntimeError when ws4py is imported already.
+    """
+    from .shims import install_as_ws4py as install  # it is needed by few
+
+    install()

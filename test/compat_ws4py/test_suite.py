@@ -7,7 +7,6 @@ import tarfile
 from pathlib import Path
 
 from test.compat_ws4py import suite
-from test.compat_ws4py.alias import renamed
 
 # Every test of each file, counted, so that a file that is not collected cannot pass.
 EXPECTED = {
@@ -27,13 +26,6 @@ def test_ws4pys_own_tests_pass(tmp_path: Path) -> None:
     passed, output = suite.run(suite.unpack(suite.fetch(), tmp_path), EXPECTED)
     assert EXPECTED == passed, output
     assert 121 == passed.total()
-
-
-def test_only_names_of_ws4py_are_translated() -> None:
-    assert "ws4py_ng" == renamed("ws4py")
-    assert "ws4py_ng.client.threadedclient" == renamed("ws4py.client.threadedclient")
-    assert renamed("ws4py_ng.client") is None
-    assert renamed("logging") is None
 
 
 def test_both_names_are_one_module_and_a_failure_is_counted(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ class Acceptor:
 
     handlers: Handlers
     protocols: Sequence[str] = ()
+    select_subprotocol: Callable[[Sequence[str]], str | None] | None = None
     origins: Sequence[OriginRule] = ()
     deflate: bool | PerMessageDeflateFactory | None = True
     headers: Sequence[tuple[str, str]] = ()
@@ -52,6 +53,7 @@ class Acceptor:
         deflate = PerMessageDeflateFactory() if self.deflate is True else self.deflate
         policy = ServerPolicy(
             protocols=self.protocols,
+            select_subprotocol=self.select_subprotocol,
             origins=self.origins,
             extensions=[deflate] if deflate else [],
             headers=self.headers,

@@ -32,7 +32,7 @@ from .acceptor import Acceptor, Handlers, plain
 from .crew import close_all, crew_of
 from .wsgiutils import SOCKET_KEYS, WEBSOCKET_KEYS, request_from_environ
 
-__all__ = ["WebSocketApplication", "close_all"]
+__all__ = ["Opening", "WebSocketApplication", "close_all", "not_here"]
 
 logger = logging.getLogger("ws4py_ng")
 
@@ -98,22 +98,22 @@ class WebSocketApplication:
                 return self.app(environ, start_response)
             return _refused(error, environ, start_response)
         try:
-            return self._open(_Opening(self.acceptor, request, handler, accepted, environ, start_response), environ)
+            return self._open(Opening(self.acceptor, request, handler, accepted, environ, start_response), environ)
         except HandshakeError as error:
             return _refused(error, environ, start_response)
 
-    def _open(self, opening: _Opening, environ: Environ) -> Iterable[bytes]:
+    def _open(self, opening: Opening, environ: Environ) -> Iterable[bytes]:
         if opening.lent is not None:
             return opening.leave_to_server()
         found = find(environ)
         if found is None:
-            raise _not_here(environ)
+            raise not_here(environ)
         kit = found.kit
         with crew_of(environ).opening(kit):
             return opening.hand_to_manager(found) if kit is None else opening.stay(found, kit)
 
 
-class _Opening:
+class Opening:
     """Open one WebSocket whose request was accepted."""
 
     def __init__(
@@ -123,7 +123,7 @@ class _Opening:
         handler: type[WebSocket],
         accepted: Accepted,
         environ: Environ,
-        start_response: StartResponse,
+        start_response: StartResponse | None,
     ) -> None:
         self._acceptor = acceptor
         self._request = request
@@ -162,6 +162,7 @@ class _Opening:
     def _answer(self) -> Any:
         """Tell the server what is answered; return its function ``write``."""
         response = self._accepted.response
+        assert self._start_response is not None
         return self._start_response(response.status_text, response.headers.items())
 
     def leave_to_server(self) -> Iterable[bytes]:
@@ -190,11 +191,10 @@ class _Opening:
             logger.debug("No WebSocket: %s", error)
             sock.close()
         else:
-            if ahead:
-                ws._tap.received(ahead)
-                ws._stream._reader.feed(ahead)
+            _feed(ws, ahead)
             crew_of(self._environ).manage(ws, found.stopping)
         # For its log: what the server answers reaches nobody any more.
+        assert self._start_response is not None
         self._start_response(status, [])
         return []
 
@@ -210,11 +210,39 @@ class _Opening:
         if not found.answers:
             found.sock.settimeout(self._acceptor.limits.open_timeout)
             found.sock.sendall(self._accepted.response.to_bytes())
-        if ahead:
-            ws._tap.received(ahead)
-            ws._stream._reader.feed(ahead)
+        _feed(ws, ahead)
         crew_of(self._environ).serve_here(ws, kit, found.stopping)
         return found.leave()
+
+    def converse(self, found: Handover, kit: ModuleType) -> WebSocket:
+        """Take the connection, or borrow that of a greenlet, for somebody who reads beside the application."""
+        told = self._start_response is not None and found.informed
+        sock, ahead = found.take() if found.kit is None else (found.sock, found.buffered())
+        try:
+            ws = self._make(sock)
+            kit.adopt(ws)
+            if told:
+                write = self._answer()
+                if found.answers:
+                    write(b"")
+            if not (told and found.answers):
+                sock.settimeout(self._acceptor.limits.open_timeout)
+                sock.sendall(self._accepted.response.to_bytes())
+        except BaseException:
+            sock.close()
+            raise
+        transport: Any = ws._transport
+        # Whoever sends before it is read does not wait longer than that, either.
+        transport.channel.set_timeouts(None, self._acceptor.limits.write_timeout)
+        _feed(ws, ahead)
+        return ws
+
+
+def _feed(ws: WebSocket, ahead: bytes) -> None:
+    """Let a WebSocket read what the server has read of it already."""
+    if ahead:
+        ws._tap.received(ahead)
+        ws._stream._reader.feed(ahead)
 
 
 def _kept(environ: Environ, sock: Any) -> Environ:
@@ -235,7 +263,7 @@ def _is_for_us(environ: Environ) -> bool:
     return "websocket" in (token.strip() for token in upgrade.split(",")) or "HTTP_SEC_WEBSOCKET_KEY" in environ
 
 
-def _not_here(environ: Environ) -> HandshakeError:
+def not_here(environ: Environ) -> HandshakeError:
     name = host_name(environ)
     line = (
         f"{name} gives no socket to a WSGI application: serve WebSockets by ASGI there, "

@@ -1,0 +1,1 @@
+"""The shims: other libraries' programs and tests on ws4py_ng."""

@@ -6,6 +6,7 @@ client; ``async def`` twins are at the end. What they see they `note`.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import threading
 import time
@@ -13,8 +14,6 @@ import zlib
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-
-import sniffio
 
 from ws4py_ng.exc import ConnectionClosed
 from ws4py_ng.websocket import WebSocket
@@ -333,10 +332,19 @@ def run_script(ws: Any) -> None:
 async def run_script_async(ws: Any) -> None:
     """Do the same in a task."""
     query = _query_of(ws)
-    sleep: Any = importlib.import_module(sniffio.current_async_library()).sleep
-    await follow_async(SCRIPTS[query["script"]](query["tag"]), ws, sleep)
+    await follow_async(SCRIPTS[query["script"]](query["tag"]), ws, _sleep)
     if "then" in query:
         raise LookupError(f"function fails for tag={query['tag']}")
+
+
+async def _sleep(seconds: float) -> None:
+    """Sleep on whatever runs here."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        await importlib.import_module("trio").sleep(seconds)
+    else:
+        await asyncio.sleep(seconds)
 
 
 def _query_of(ws: Any) -> dict[str, str]:

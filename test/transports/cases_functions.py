@@ -107,3 +107,25 @@ def a_function_is_drained(server: Served) -> None:
         assert not stopping.is_alive()
         ended = peer.page.wait("ended")
         assert (["one"], 1001) == (ended["texts"], ended["code"])
+
+
+@server_case(
+    "A function that goes on does not keep the server from its end, whether its peer has left or not.",
+    fresh=True,
+    when=functions,
+    limits={"close_timeout": 0.5},
+)
+def a_function_may_not_end(server: Served) -> None:
+    with served(server, "be-busy") as peer, served(server, "be-busy") as other:
+        latches = [latch(each.page.tag) for each in (peer, other)]
+        try:
+            assert Frame(TEXT, b"busy") == peer.message() == other.message()
+            other.finish()
+            stopping = threading.Thread(target=server.stop)
+            stopping.start()
+            stopping.join(WAIT)
+            assert not stopping.is_alive()
+            assert [] == peer.page.so_far("ended") == other.page.so_far("ended")
+        finally:
+            for each in latches:
+                each.touch()  # where it is a thread it looks for that still

@@ -11,7 +11,7 @@ from aiohttp import web
 from ws4py_ng.server.aiohttp import websocket_handler
 
 from .contract import Options, Row, RunningServer, ServerRow
-from .handlers import ROUTES
+from .handlers import routes
 from .rows_asyncio import LoopThread
 from .rows_threads import server_options
 
@@ -29,7 +29,7 @@ class _Server:
         arguments = server_options(options)
         context = arguments.pop("ssl_context")
         app = web.Application()
-        app.router.add_route("*", "/{path:.*}", websocket_handler(ROUTES, **arguments))
+        app.router.add_route("*", "/{path:.*}", websocket_handler(routes("tasks"), **arguments))
         self._runner = web.AppRunner(app, shutdown_timeout=options.all_limits.close_timeout)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context)
@@ -59,6 +59,7 @@ class AiohttpServer(ServerRow):
     name = "aiohttp"
     needs = ("aiohttp",)
     async_hooks = True
+    functions = True
     send_blocks = False
     leaves_out: ClassVar[Mapping[str, str]] = {
         "a_request_that_does_not_come_is_408": "aiohttp reads the request, and closes without an answer",

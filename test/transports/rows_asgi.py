@@ -12,7 +12,7 @@ import uvicorn
 from ws4py_ng.server.asgi import WebSocketApplication
 
 from .contract import Options, Row, RunningServer, ServerRow
-from .handlers import ROUTES
+from .handlers import routes
 from .rows_asyncio import LoopThread
 from .rows_threads import server_options
 from .tls import certificate
@@ -30,7 +30,7 @@ class _Server:
         arguments.pop("ssl_context")
         tls = {"ssl_certfile": certificate("server.pem"), "ssl_keyfile": certificate("server.key")}
         config = uvicorn.Config(
-            WebSocketApplication(ROUTES, **arguments),
+            WebSocketApplication(routes("tasks"), **arguments),
             log_config=None,
             ws_ping_interval=None,
             ws_per_message_deflate=options.deflate,
@@ -70,9 +70,10 @@ HEADS = "uvicorn and the websockets library read and judge the request"
 EVENTS = {
     **OURS,
     **dict.fromkeys(
-        ("drain_closes_all_with_1001", "drain_does_not_wait_for_ever"),
+        ("drain_closes_all_with_1001", "drain_does_not_wait_for_ever", "a_function_is_drained"),
         "uvicorn closes by itself, with 1012, and then the connection at once",
     ),
+    "a_function_takes_pieces": "ASGI delivers whole messages: the host has all of it in memory",
     **dict.fromkeys(
         (
             *(
@@ -116,6 +117,7 @@ class UvicornServer(ServerRow):
     name = "uvicorn, our frames"
     needs = ("uvicorn",)
     async_hooks = True
+    functions = True
     send_blocks = False
     leaves_out: ClassVar[Mapping[str, str]] = OURS
 

@@ -19,7 +19,7 @@ from ws4py_ng.exc import ConnectionClosed
 
 from .diary import DIARY, note
 
-__all__ = ["SCRIPTS", "Step", "follow", "follow_async", "latch"]
+__all__ = ["SCRIPTS", "Step", "follow", "follow_async", "latch", "latches"]
 
 # How often a program that is busy looks whether it may go on.
 LOOK = 0.01
@@ -87,6 +87,12 @@ Script = Callable[[str], Generator[Step, Any, None]]
 def latch(tag: str) -> Path:
     """Return the file whose being there lets a busy script go on."""
     return Path(tempfile.gettempdir()) / f"ws4py_ng-{os.environ[DIARY].replace(':', '-')}-{tag}"
+
+
+def latches() -> list[Path]:
+    """Find those that are there."""
+    pattern = latch("*")
+    return list(pattern.parent.glob(pattern.name))
 
 
 def take_turns(tag: str) -> Generator[Step, Any, None]:

@@ -25,6 +25,7 @@ from .contract import (
     server_rows,
 )
 from .diary import Diary
+from .scripts import latches
 from .sides import Client, Served
 from .tls import write_certificates
 
@@ -48,6 +49,8 @@ def diary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Diary]:
     write_certificates(tmp_path_factory.mktemp("certificates"))
     found = Diary()
     yield found
+    for left in latches():
+        left.unlink(missing_ok=True)
     found.close()
 
 

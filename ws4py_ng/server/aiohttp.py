@@ -52,6 +52,7 @@ def websocket_handler(
     ``ws.environ["aiohttp.request"]`` is the request. Hooks may be ``async def``.
     """
     acceptor = Acceptor(
+        functions="tasks",
         handlers=handlers,
         protocols=protocols,
         origins=origins,
@@ -80,8 +81,7 @@ def websocket_handler(
         if transport is None:
             raise ConnectionResetError("The peer has left")
         local, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
-        environ = environ_of(received, request.scheme, local, peer)
-        environ["aiohttp.request"] = request
+        environ = environ_of(received, request.scheme, local, peer) | {"aiohttp.request": request}
         ws = acceptor.make(handler, accepted, None, environ)
         ws._peer_address, ws._local_address = _address(peer), _address(local)
         response = _Upgrade(accepted.response)

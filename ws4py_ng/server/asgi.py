@@ -32,6 +32,7 @@ from ..transports.messages import HostChannel, HostEvent, MessageStream, Receive
 from ..transports.pulling import PullTransport
 from ..websocket import WebSocket
 from .acceptor import Acceptor, Handlers, environ_of
+from .functions import outlast
 
 __all__ = ["Application", "Host", "Scope", "WebSocketApplication"]
 
@@ -59,10 +60,10 @@ class Host(Protocol):
 class WebSocketApplication:
     """Serve WebSockets by ASGI; ``http`` gets whatever else comes, else that is answered 426.
 
-    ``handlers`` is one class for every path, a dict from path (below where this is mounted)
-    to class, or a function from a `Request` to a class. ``limits.ping_interval``,
-    ``heartbeat_freq`` and ``deflate`` count only where the frames are ours. ``await drain()`` closes what is open
-    with 1001; the end of the lifespan does as well.
+    ``handlers`` is one class or ``async def`` function of a WebSocket (`server.functions`) for every path, a
+    dict from path (below where this is mounted) to these, or a function from a ``request`` to these.
+    ``limits.ping_interval``, ``heartbeat_freq`` and ``deflate`` count only where the frames are ours.
+    ``await drain()`` closes what is open with 1001; the end of the lifespan does as well.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class WebSocketApplication:
     ) -> None:
         self.max_connections = max_connections
         self.acceptor = Acceptor(
+            functions="tasks",
             handlers=handlers,
             protocols=protocols,
             origins=origins,
@@ -194,6 +196,7 @@ async def _serve(ws: WebSocket, limits: Limits, receive: Receive, send: Send, ta
         transport = PullTransport(ws, limits, kit, channel, ws._release)
         ws._attach(transport)
         await transport.run()
+        await outlast(ws)
     if channel.refused is not None:
         # daphne sends few close codes and keeps the connection; for an error it closes, with 1011.
         raise channel.refused

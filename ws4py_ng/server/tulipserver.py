@@ -24,7 +24,7 @@ class WebSocketProtocol(Visitor):
     """
 
     def __init__(self, handler_cls: Handlers, **options: Any) -> None:
-        super().__init__(Acceptor(handlers=handler_cls, **options))
+        super().__init__(Acceptor(handlers=handler_cls, functions="tasks", **options))
 
     def close(self) -> None:
         """Close the WebSocket, or the connection that has not become one."""

@@ -262,7 +262,13 @@ class WSProtocol(asyncio.Protocol):
         if self._transport.is_closing() or self._accepted is None:
             return
         ws.extensions = [extension.name for extension in self._accepted.extensions]
-        await self._adopt(ws).wait_ended()
+        carrier = self._adopt(ws)
+        try:
+            await carrier.wait_ended()
+        except asyncio.CancelledError:
+            if self._carrier is None:  # the connection is gone, but the function that served it goes on
+                carrier.cancel()
+            raise
 
     # Any other application
 

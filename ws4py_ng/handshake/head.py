@@ -45,6 +45,8 @@ _FIRST_BYTE = re.compile(_TCHAR)
 _REQUEST_LINE = re.compile(rb"(%b+) ([\x21-\x7e]+) (HTTP/[0-9]\.[0-9])" % _TCHAR)
 _STATUS_LINE = re.compile(rb"(HTTP/[0-9]\.[0-9]) ([1-9][0-9]{2})(?: (.*))?")
 _HEADER = re.compile(rb"(%b+)([ \t]*):(.*)" % _TCHAR)
+# A head without its first line and the empty one, in which there is nothing to be said against.
+_GOOD_HEADERS = re.compile(rb"(?:%b+:[\t\x20-\x7e\x80-\xff]*\r\n)*" % _TCHAR)
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 # What is wrong with a line that is no header; the first that matches says it.
 _HEADER_FAULTS: Final = (
@@ -184,6 +186,9 @@ class _Head(ABC):
 
     def feed(self, data: bytes) -> bytes | None:
         """Take bytes; give those behind the head once it is complete."""
+        end = -1 if self._begun or self._line else data.find(_END)
+        if end > 0 and self._take_whole(data[: end + 2]):
+            return data[end + len(_END) :]
         start = 0
         while True:
             if not self._begun and len(self._line) < len(_PREFIX):
@@ -196,6 +201,26 @@ class _Head(ABC):
             if self._take_line():
                 return data[end:]
             start = end
+
+    def _take_whole(self, head: bytes) -> bool:
+        """Take a head that came in one piece, if it is good; what is wrong with another its lines will tell."""
+        limits = self._limits
+        first_line, _, fields = head.partition(b"\r\n")
+        if len(head) + 2 > limits.max_head_size - self.spent or not _GOOD_HEADERS.fullmatch(fields):
+            return False
+        lines = fields.decode("latin-1").split("\r\n")[:-1]
+        longest = max(map(len, lines), default=0)
+        if len(lines) > limits.max_headers or max(longest, len(first_line)) > limits.max_line_size:
+            return False
+        self.check_begin(first_line[:_MAX_SHOWN])
+        if _CONTROL.search(first_line):
+            return False
+        self.take_first_line(first_line)
+        for line in lines:
+            name, _, value = line.partition(":")
+            self.headers.add_checked(name, value)
+        self.spent += len(head) + 2
+        return True
 
     def cut(self) -> HandshakeError:
         """Make the error for an end of file."""
@@ -220,7 +245,7 @@ class _Head(ABC):
             raise self.fault("a blank before the colon of a header (RFC 9112 5.1)")
         if len(self.headers) == self._limits.max_headers:
             raise self._excess("header lines", "max_headers", self._limits.max_headers, self.too_large)
-        self.headers.add(match[1].decode("ascii"), match[3].decode("latin-1"))
+        self.headers.add_checked(match[1].decode("ascii"), match[3].decode("latin-1"))
 
     def fault(self, what: str) -> HandshakeError:
         """Make the error for a head that breaks the grammar."""

@@ -81,6 +81,10 @@ class Headers:
             raise ValueError(f"header name {name!r} is not a token (RFC 9110 5.6.2)")
         if not is_field_value(value):
             raise ValueError(f"the value of header {name} has a control character or one that is not latin-1")
+        self.add_checked(name, value)
+
+    def add_checked(self, name: str, value: str) -> None:
+        """Append a field whose name and value are known to be good, as those that were parsed are."""
         value = value.strip(_BLANKS)
         self._pairs.append((name, value))
         self._index.setdefault(name.lower(), []).append(value)

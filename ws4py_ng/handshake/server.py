@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..exc import HandshakeError
 from ..extensions.header import format_extensions
@@ -128,8 +128,9 @@ def negotiate(request: Request, policy: ServerPolicy = DEFAULT_POLICY) -> Accept
         headers.add("Sec-WebSocket-Extensions", format_extensions(answer))
     if policy.server is not None:
         headers.add("Server", policy.server)
-    for name, value in Headers(policy.headers):
-        headers.add(name, value)
+    more: Any = policy.headers  # Headers, which were checked when the policy was made
+    for name, value in more:
+        headers.add_checked(name, value)
     return Accepted(Response(HTTPStatus.SWITCHING_PROTOCOLS.value, headers), subprotocol, extensions)
 
 

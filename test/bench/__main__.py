@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -61,6 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{name}: {' '.join(entry.name for entry in entries)}")
         return 0
     effort = QUICK if options.quick else FULL
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(f"{parser.prog} was told to end"))
     results = run(chosen, effort)
     outcomes = judge(results)
     print(to_text(results, outcomes))

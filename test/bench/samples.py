@@ -183,8 +183,10 @@ class MemoryProbe(Probe):
             # The first connections pay for what all share.
             self._connect(process, max(self.effort.connections // 10, 10), stack, deflates)
             before = pss_bytes(process.pid)
-            self._connect(process, self.effort.connections, stack, deflates)
-            return Sample((pss_bytes(process.pid) - before) / self.effort.connections)
+            # What is used is larger, and takes longer to use.
+            number = self.effort.connections // (4 if self.case.used else 1)
+            self._connect(process, number, stack, deflates)
+            return Sample((pss_bytes(process.pid) - before) / number)
 
     def _connect(self, process: Running, count: int, stack: ExitStack, deflates: bool) -> None:
         for _ in range(count):

@@ -152,3 +152,16 @@ def test_tables_go_between_the_marks(tmp_path: Path) -> None:
     page.write_text("no marks")
     with pytest.raises(ValueError, match="has not both of the marks"):
         replace_tables(page, "new")
+
+
+def test_a_run_that_is_told_to_end_leaves_no_server() -> None:
+    command = [sys.executable, "-m", "test.bench", "--only", "echo-32-one,raw/thread"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        assert "echo-32-one" in run.stderr.readline()
+        children = Path(f"/proc/{run.pid}/task/{run.pid}/children")
+        while not (begun := children.read_text().split()):
+            os.sched_yield()
+        run.terminate()
+        assert "was told to end" in run.stderr.read()
+    assert not [pid for pid in begun if Path(f"/proc/{pid}").exists()]

@@ -1,0 +1,85 @@
+"""What a library's manual promises holds under its name, on ours; and where the original differs is known."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from test.compat_ws4py import suite
+from test.server.wsgi_hosts import python_of
+from test.transports.tls import CERTS, write_certificates
+
+MANUALS = Path(__file__).parent / "manuals"
+
+
+class Neighbour(NamedTuple):
+    """Say what is compared; ``differs`` are the tests that the original does not pass, and why."""
+
+    install: str
+    library: str
+    differs: dict[str, str]
+
+
+NEIGHBOURS = {
+    "eventlet": Neighbour(
+        "eventlet.websocket",
+        "eventlet",
+        {
+            "test_the_object_says_what_was_asked": "whoever returns closes without a code",
+            "test_anything_is_sent_by_its_str": "with compression what is no str fails, and closes",
+            "test_the_drafts_are_refused_with_the_version_to_speak": "it speaks them",
+            "test_fragments_count_together": "each fragment may have max_frame_length bytes",
+            "test_the_default_is_8_mib": "it closes while the message still comes, so that its code is lost",
+            "test_bad_utf8_closes_with_1007": "it closes with 1011",
+            "test_reserved_bits_close_with_1002": "it ignores them",
+            "test_a_ping_is_answered_while_the_handler_is_busy": "it is answered in wait()",
+        },
+    ),
+    "geventwebsocket": Neighbour(
+        "geventwebsocket",
+        "geventwebsocket",
+        {
+            "test_the_environ_says_what_was_asked": "it closes without a code",
+            "test_returning_closes_with_1000": "it closes without a code",
+            "test_the_application_closes_with_a_code": "the Close frame that it sends is broken",
+            "test_wamp_calls_and_publishes": "WampProtocol cannot be made on Python 3",
+            "test_bad_utf8_closes_with_1007": "it closes without a code",
+            "test_a_frame_without_a_mask_closes_with_1002": "it accepts them",
+            "test_a_server_that_stops_says_1001": "it leaves the connections as they are",
+        },
+    ),
+}
+
+
+@pytest.fixture
+def certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CERTS, str(tmp_path))  # so that it is forgotten afterwards
+    write_certificates(tmp_path)
+
+
+def failures(name: str, where: Path, install: str) -> tuple[set[str], int, str]:
+    """Run a manual's tests on the original, or on what ``install`` names: what failed, and how many there are."""
+    file = f"{name}_manual"
+    shutil.copy(MANUALS / f"{file}.py", where)
+    python = python_of(NEIGHBOURS[name].library)
+    assert python, f"{NEIGHBOURS[name].library} has no environment: `make test` makes it"
+    found, output = suite.outcomes(where, [file], "test.shims.plugin", python, WS4PY_NG_INSTALL=install)
+    return {test.partition("[")[0] for (_, test), passed in found.items() if not passed}, len(found), output
+
+
+@pytest.mark.usefixtures("certificates")
+@pytest.mark.parametrize("name", NEIGHBOURS)
+def test_ours_keeps_what_the_manual_promises(name: str, tmp_path: Path) -> None:
+    failed, count, output = failures(name, tmp_path, NEIGHBOURS[name].install)
+    assert set() == failed, output
+    assert (MANUALS / f"{name}_manual.py").read_text().count("\ndef test_") <= count
+
+
+@pytest.mark.usefixtures("certificates")
+@pytest.mark.parametrize("name", NEIGHBOURS)
+def test_where_the_original_differs_is_known(name: str, tmp_path: Path) -> None:
+    failed, _, output = failures(name, tmp_path, "")
+    assert set(NEIGHBOURS[name].differs) == failed, output

@@ -1,0 +1,1 @@
+"""WebSockets under gunicorn."""

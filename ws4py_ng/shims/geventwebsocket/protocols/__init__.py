@@ -1,0 +1,1 @@
+"""Subprotocols, between the messages and an application's hooks."""

@@ -282,8 +282,8 @@ class TestNeed:
 class TestTimers:
     def test_a_ping_and_its_pong_are_not_the_applications(self) -> None:
         hand = begun()
-        assert 20.0 == hand.endpoint.tick(0.0)
-        hand.endpoint.tick(20.0)
+        assert 20.0 == hand.endpoint._tick(0.0)
+        hand.endpoint._tick(20.0)
         (sent,) = hand.out
         assert PING == sent.opcode
         hand.feed(pong(sent.payload), pong(b"mine"))
@@ -291,27 +291,27 @@ class TestTimers:
 
     def test_a_silent_peer_is_given_up(self) -> None:
         hand = begun()
-        hand.endpoint.tick(0.0)
-        hand.endpoint.tick(20.0)
+        hand.endpoint._tick(0.0)
+        hand.endpoint._tick(20.0)
         with pytest.raises(PeerTimeout) as caught:
-            hand.endpoint.tick(40.0)
+            hand.endpoint._tick(40.0)
         hand.throw(caught.value)
         assert [("closed", 1006, "The peer was silent for 20 s after a Ping")] == closed(hand.endpoint)
 
     def test_no_ping_is_sent_while_we_close(self) -> None:
         hand = begun()
-        hand.endpoint.tick(0.0)
+        hand.endpoint._tick(0.0)
         hand.endpoint.close(1000)
-        assert 15.0 == hand.endpoint.tick(5.0)
+        assert 15.0 == hand.endpoint._tick(5.0)
         with pytest.raises(PeerTimeout):
-            hand.endpoint.tick(15.0)
+            hand.endpoint._tick(15.0)
         assert [closes(1000)] == hand.out
 
     def test_a_heartbeat_is_a_pong(self) -> None:
         hand = begun()
         hand.endpoint._keepalive.beat = 3.0
         for now in (0.0, 3.0, 6.0):
-            hand.endpoint.tick(now)
+            hand.endpoint._tick(now)
         assert [ponged(b"beep"), ponged(b"beep")] == hand.out
 
 

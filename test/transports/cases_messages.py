@@ -219,3 +219,11 @@ def a_thread_may_send(server: Served) -> None:
         else:
             assert "thread" in peer.page.so_far("raised")[0]["text"]
         peer.finish()
+
+
+@server_case("A program may call its own things session, tick, state, and what else it likes.")
+def names_are_the_programs_own(server: Served) -> None:
+    with server.peer("/names") as peer:
+        peer.text("hello")
+        assert Frame(TEXT, b"hello") == peer.message()
+        peer.finish()

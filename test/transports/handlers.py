@@ -84,6 +84,12 @@ class Echo(Hooks):
         return self.send(message.data, message.is_binary)
 
 
+class Names(Echo):
+    """Have attributes that programs like to have, and echo."""
+
+    session = tick = state = limits = transport = outbox = loop = clock = name = reader = writer = None
+
+
 class Listen(Hooks):
     """Note every message; a client of this class is a spy."""
 
@@ -297,6 +303,7 @@ class AsyncFragments(Hooks):
 
 HOOKS: dict[str, type[Hooks]] = {
     "echo": Echo,
+    "names": Names,
     "listen": Listen,
     "greet": Greet,
     "fragments": Fragments,

@@ -245,7 +245,7 @@ class Endpoint(Sender):
         except Exception:
             logger.exception("%s.unhandled_error failed", type(self).__name__)
 
-    def tick(self, now: float) -> float:
+    def _tick(self, now: float) -> float:
         """Send a Ping or a heartbeat if it is due; return when to call again.
 
         Raises PeerTimeout when the peer's time is up: throw it into the session.

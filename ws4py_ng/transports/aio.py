@@ -19,7 +19,7 @@ from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ..endpoint import SENT, Ending, Step
+from ..endpoint import SENT, Ending, Endpoint, Step
 from ..exc import ConnectionClosed
 from ..keepalive import PeerTimeout
 from ..limits import LARGE_READ
@@ -28,7 +28,6 @@ from .outlet import Drained
 from .parting import Parting, read_buffer
 
 if TYPE_CHECKING:
-    from ..endpoint import Endpoint
     from ..limits import Limits
 
 __all__ = ["AsyncioTransport"]
@@ -71,7 +70,7 @@ class AsyncioTransport(AsyncHooks):
         transport.set_protocol(self)
         transport.set_write_buffer_limits(high=self._limits.max_outbox)
         ws._keepalive.beat = ws.heartbeat_freq
-        self._session = ws.session()
+        self._session = Endpoint.session(ws)
         if leftover:
             ws._stream._reader.feed(leftover)
         self._turn(self._session.__next__)
@@ -275,7 +274,7 @@ class AsyncioTransport(AsyncHooks):
         if self._held:
             self._ws._keepalive.active = True
         try:
-            when = self._ws.tick(self._loop.time())
+            when = self._ws._tick(self._loop.time())
         except PeerTimeout as error:
             self._give_up(error)
         except ConnectionClosed:

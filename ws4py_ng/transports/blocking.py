@@ -304,7 +304,7 @@ class BlockingTransport:
         granularity = self._granularity()
         with suppress(OSError):  # of a socket that is closed or lost; the first read will tell
             self.channel.set_timeouts(granularity, self._limits.write_timeout)
-        self._session = self._endpoint.session()
+        self._session = Endpoint.session(self._endpoint)
         return self._resume(self._session.__next__)
 
     def _granularity(self) -> float | None:
@@ -362,7 +362,7 @@ class BlockingTransport:
             return self._session is not None
         self._ticked = state
         try:
-            self._next_tick = self._endpoint.tick(now)
+            self._next_tick = self._endpoint._tick(now)
         except PeerTimeout as error:
             with suppress(OSError):  # its time is up: it gets no more than a little for our last words
                 self.channel.set_timeouts(LINGER, LINGER)

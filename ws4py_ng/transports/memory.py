@@ -84,7 +84,7 @@ class MemoryTransport:
     def start(self) -> Turn:
         """Begin the session, so that `opened` is called; once."""
         if self._session is None and self.ending is None:
-            self._session = self.endpoint.session()
+            self._session = Endpoint.session(self.endpoint)
             yield from self._resume(self._session.__next__)
 
     def feed(self, data: bytes) -> Turn:
@@ -104,7 +104,7 @@ class MemoryTransport:
             return
         self._ticked = state
         try:
-            self.next_tick = self.endpoint.tick(self.clock.time)
+            self.next_tick = self.endpoint._tick(self.clock.time)
         except PeerTimeout as error:
             yield from self.break_off(error)
 

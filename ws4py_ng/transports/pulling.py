@@ -18,7 +18,7 @@ from types import coroutine
 from typing import TYPE_CHECKING, Any
 
 from ..codes import ABNORMAL_CLOSURE, GOING_AWAY
-from ..endpoint import SENT, Ending, Sent, Step
+from ..endpoint import SENT, Ending, Endpoint, Sent, Step
 from ..exc import ConnectionClosed
 from ..keepalive import PeerTimeout
 from ..states import State
@@ -26,7 +26,6 @@ from .fragments import AsyncFragments
 from .kits import Channel, Event, Kit, Scope
 
 if TYPE_CHECKING:
-    from ..endpoint import Endpoint
     from ..endpoint.sender import Sender
     from ..limits import Limits
     from ..shared import SharedMessage
@@ -212,7 +211,7 @@ class PullTransport:
 
     async def run(self) -> Ending | None:
         """Serve the connection to its end. If that is cancelled, the peer is told 1001."""
-        session = self._session = self._ws.session()
+        session = self._session = Endpoint.session(self._ws)
         try:
             step = self._resume(session.__next__)
             self._look_at_timers()
@@ -366,7 +365,7 @@ class PullTransport:
             # Nobody can be blamed for a silence that we did not listen to.
             self._ws._keepalive.active = True
         try:
-            when = self._ws.tick(self._kit.now())
+            when = self._ws._tick(self._kit.now())
         except PeerTimeout as error:
             self._break(error)
         except ConnectionClosed:

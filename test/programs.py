@@ -82,7 +82,8 @@ class Program:
 
     def _read_errors(self) -> None:
         assert self.process.stderr is not None
-        self._errors += [line.decode().rstrip("\n") for line in self.process.stderr]
+        for line in self.process.stderr:
+            self._errors.append(line.decode().rstrip("\n"))
 
     def line(self) -> str:
         """Wait for the next line of standard output."""
@@ -109,6 +110,10 @@ class Program:
     def status(self) -> int:
         """Wait for the end; return the exit status."""
         return self.process.wait(WAIT)
+
+    def has_complained(self, text: str) -> bool:
+        """Tell whether a line of standard error has had a text, so far."""
+        return any(text in line for line in self._errors.copy())
 
     def errors(self) -> list[str]:
         """Wait for the end; return the lines of standard error."""

@@ -112,6 +112,12 @@ def test_the_version_names_the_build() -> None:
         ("serve --ping-interval never", "'never', expected seconds, more than 0, or 'off'"),
         ("serve --ping-interval nan", "'nan', expected seconds"),
         ("serve --origin example.com", "origin 'example.com', expected scheme://host"),
+        ("serve --workers 0", "'0', expected a number, 1 or more"),
+        ("serve --workers 2 --drain -1", "'-1', expected seconds, 0 or more"),
+        ("serve --metrics", "--metrics needs --workers"),
+        ("serve --drain 1", "--drain needs --workers"),
+        ("serve --bus kafka://h", "--bus: bus 'kafka://h': 'kafka' is none of redis, rediss, redis+unix, nats, tls"),
+        ("serve --bus redis", "--bus: bus 'redis', expected a URL like redis://host"),
         ("serve --keyfile key.pem", "--keyfile without --certfile"),
         ("connect", "URL"),
         ("connect --header Nonsense ws://h/", "'Nonsense', expected 'Name: value'"),
@@ -206,7 +212,11 @@ def test_the_installed_program_finds_the_app_too(app_folder: Path, monkeypatch: 
         ("app:Missing", "--app 'app:Missing': 'app' has no 'Missing'"),
         ("app:Other", "--app 'app:Other' is no subclass of ws4py_ng.websocket.WebSocket"),
         ("app:a_function", "--app 'app:a_function' is no subclass of ws4py_ng.websocket.WebSocket"),
-        ("app:Async", "--app 'app:Async': received_message is async, but here are threads: make it a plain function"),
+        (
+            "app:Async",
+            "--app 'app:Async': received_message is async, but here are threads: "
+            "make it a plain function, or serve it by --workers 1",
+        ),
     ],
 )
 def test_a_bad_app_is_one_line(app_folder: Path, name: str, message: str) -> None:

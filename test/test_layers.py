@@ -28,7 +28,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     3: ("keepalive", "shared", "streaming"),
     4: ("endpoint",),
     5: ("capture", "pubsub", "receiving", "transports"),
-    6: ("async_websocket", "client", "manager", "server", "websocket"),
+    6: ("async_websocket", "client", "manager", "metrics", "server", "tracing", "websocket", "workers"),
     7: ("__init__", "__main__", "cli", "demo", "pytest_plugin", "shims", "testing"),
 }
 LAYER_OF = {row: layer for layer, rows in LAYERS.items() for row in rows}
@@ -45,6 +45,11 @@ SIDEWAYS: dict[tuple[str, str], str] = {
     ("server", "websocket"): "a server makes WebSockets",
     ("server", "manager"): "ws4py's wsgiref server owns a manager",
     ("__init__", "shims"): "`install_as_ws4py` is one of them",
+    ("metrics", "websocket"): "what is counted is a WebSocket",
+    ("tracing", "websocket"): "what has a span is a WebSocket",
+    ("workers", "metrics"): "the workers' figures are summed",
+    ("workers", "server"): "each worker is a server",
+    ("workers", "websocket"): "of a WebSocket class",
     ("__main__", "cli"): "`python -m ws4py_ng` is the command line",
     ("cli", "demo"): "`ws4py-ng demo` runs the demo",
 }

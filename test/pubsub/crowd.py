@@ -6,18 +6,20 @@ import selectors
 import socket
 import threading
 
-from test.client.peers import WAIT, request
+from test.client.peers import WAIT, frame, request
 
 __all__ = ["Crowd", "Face"]
 
 
 class Face:
-    """Be one peer: ``payloads`` are those of the data frames that came."""
+    """Be one peer: ``payloads`` are those of the data frames that came; a Ping and a Close are answered."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.payloads: list[bytes] = []
         self.ended = False
+        self.code = 0
+        self.answers = True
         self._buffer = b""
 
     def read(self) -> None:
@@ -35,6 +37,12 @@ class Face:
             assert buffer[position + 1] < 126, "these peers know short frames"
             if buffer[position] in (0x81, 0x82):
                 self.payloads.append(buffer[position + 2 : end])
+            elif buffer[position] == 0x88:
+                self.code = int.from_bytes(buffer[position + 2 : position + 4], "big")
+                if self.answers:
+                    self.sock.send(frame(8, buffer[position + 2 : end]))
+            elif buffer[position] == 0x89:
+                self.sock.send(frame(10, buffer[position + 2 : end]))
             position = end
         self._buffer = buffer[position:]
 

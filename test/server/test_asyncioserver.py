@@ -15,6 +15,7 @@ import pytest
 from test.client.peers import client_context, frame, request, server_context
 from test.server.aiopeers import QUIET, Peer, Run, dial, meet, status
 from ws4py_ng.handshake import Request, Response
+from ws4py_ng.limits import Limits
 from ws4py_ng.server import asynciolistener, asyncioserver
 from ws4py_ng.server.asyncioserver import serve
 from ws4py_ng.websocket import EchoWebSocket
@@ -114,6 +115,57 @@ def test_an_application_that_fails_is_a_500(run: Run, caplog: pytest.LogCaptureF
 
     run(main)
     assert ["The application failed to answer GET /"] == [entry.getMessage() for entry in caplog.records]
+
+
+def test_process_request_may_take_its_time(run: Run) -> None:
+    async def main() -> None:
+        asked = asyncio.Event()
+        decided: asyncio.Future[Response | None] = asyncio.get_running_loop().create_future()
+
+        async def ask(request: Request) -> Response | None:
+            asked.set()
+            return await decided if request.target == "/" else Response(200, body=b"a page")
+
+        async with (
+            serve(EchoWebSocket, port=0, process_request=ask, limits=QUIET) as server,
+            # A frame that comes too early, while nobody knows the answer yet, is not lost.
+            await dial(server, request() + frame(1, b"early")) as peer,
+        ):
+            await asked.wait()
+            async with await dial(server, b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n") as other:
+                assert (await other.reader.read()).endswith(b"\r\n\r\na page")
+            decided.set_result(None)
+            assert (await peer.head()).startswith(b"HTTP/1.1 101")
+            assert (0x81, b"early") == await peer.frame()
+
+    run(main)
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_who_is_not_answered_by_process_request_is_not_kept(run: Run, leaves: bool) -> None:
+    async def main() -> None:
+        asked, given_up = asyncio.Event(), asyncio.Event()
+
+        async def never(request: Request) -> Response | None:
+            asked.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                given_up.set()
+            return None
+
+        limits = QUIET if leaves else Limits(open_timeout=0.05)
+        async with serve(EchoWebSocket, port=0, process_request=never, limits=limits) as server:
+            async with await dial(server) as peer:
+                await asked.wait()
+                if leaves:
+                    peer.writer.transport.abort()
+                    await server.shutdown()
+                else:
+                    assert 408 == await status(peer)
+            await given_up.wait()
+
+    run(main)
 
 
 # Accepting

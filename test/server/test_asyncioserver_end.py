@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from test.client.peers import frame
+from test.client.peers import frame, request
 from test.server.aiopeers import QUIET, Run, dial, meet, status
 from ws4py_ng.limits import Limits
 from ws4py_ng.server.asyncioserver import Server, serve
@@ -106,6 +106,36 @@ def test_a_server_in_a_task_that_is_cancelled_drains(run: Run) -> None:
             assert b"" == await peer.reader.read()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+    run(main)
+
+
+def test_connections_are_closed_one_after_the_other_and_who_is_on_the_way_comes_through(run: Run) -> None:
+    times: list[float] = []
+
+    class Late(WebSocket):
+        def closed(self, code: int, reason: Any = None) -> None:
+            times.append(asyncio.get_running_loop().time())
+
+    async def main() -> None:
+        async with serve(Late, port=0, limits=QUIET) as server:
+            peers = [await meet(server) for _ in range(9)]
+            on_the_way = await dial(server, request()[:10])
+            while not server._visitors:
+                await asyncio.sleep(0)
+            ending = asyncio.create_task(server.shutdown(30.0))
+            await asyncio.sleep(0)
+            on_the_way.writer.write(request()[10:])
+            assert (await on_the_way.head()).startswith(b"HTTP/1.1 101")
+            for peer in [*peers, on_the_way]:
+                async with peer:
+                    first, payload = await peer.frame()
+                    assert (0x88, b"\x03\xe9") == (first, payload[:2])
+                    peer.writer.write(frame(8, payload[:2]))
+                    await peer.reader.read()
+            await ending
+        assert 10 == len(times)
+        assert times == sorted(times)
 
     run(main)
 

@@ -9,7 +9,7 @@ from ..handshake.headers import checked_tokens
 from ..handshake.origin import check_origins
 from ..limits import DEFAULT_LIMITS
 
-__all__ = ["add_common", "header", "interval", "origin", "port", "size", "token"]
+__all__ = ["add_common", "header", "interval", "number", "origin", "port", "seconds", "size", "token"]
 
 MAX_PORT = 65535
 
@@ -26,6 +26,24 @@ def size(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r}, expected a number of bytes, 1 or more")
     return int(text)
+
+
+def number(text: str) -> int:
+    """Read how many."""
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a number, 1 or more")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Read a time; 0 is at once."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected seconds, 0 or more")
+    return found
 
 
 def interval(text: str) -> float | None:

@@ -12,9 +12,11 @@ from typing import Any
 
 from ..handshake import Request
 from ..limits import DEFAULT_LIMITS, Limits
+from ..pubsub.process import close_process_hub
 from ..transports.blocking import HOOKS
 from ..websocket import EchoWebSocket, WebSocket
-from . import options
+from ..workers.place import Place
+from . import options, working
 from .console import Failure, log_to_stderr, note, printable, say
 from .serving import address_of, listen, run_until_stopped
 
@@ -23,6 +25,9 @@ __all__ = ["add_command"]
 EPILOG = """\
 The first line on standard output is `listening on ws://HOST:PORT/`. Ctrl-C and SIGTERM close
 every connection with 1001.
+
+With --workers a parent restarts a worker that dies. SIGHUP loads the app anew: new workers are up before
+the old ones close their connections. GET /healthz answers 200, and 503 while they are closed.
 
 exit status:
   0  ended by Ctrl-C or SIGTERM
@@ -36,7 +41,8 @@ def add_command(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "serve",
         help="serve a WebSocket class",
-        description="Serve a WebSocket class on every path, a thread for each connection.",
+        description="Serve a WebSocket class on every path, a thread for each connection; "
+        "with --workers by asyncio in several processes.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -68,6 +74,7 @@ def add_command(commands: Any) -> None:
         "Programs, which send no Origin, are always let in",
     )
     options.add_common(parser)
+    working.add_options(parser)
     parser.set_defaults(run=run, parser=parser)
 
 
@@ -75,24 +82,34 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until stopped."""
     if arguments.keyfile and not arguments.certfile:
         arguments.parser.error("--keyfile without --certfile")
+    working.check_options(arguments)
     log_to_stderr(arguments.verbose)
-    handler = find_app(arguments.app)
     context = _tls(arguments.certfile, arguments.keyfile) if arguments.certfile else None
-    server = listen(
-        handler,
-        arguments.host,
-        arguments.port,
-        ssl_context=context,
-        origins=arguments.origin,
-        deflate=not arguments.no_deflate,
-        limits=Limits(max_message_size=arguments.max_message_size, ping_interval=arguments.ping_interval),
-        process_request=_log_request if arguments.verbose else None,
-    )
+    limits = Limits(max_message_size=arguments.max_message_size, ping_interval=arguments.ping_interval)
     scheme = "ws" if context is None else "wss"
-    return run_until_stopped(server, lambda: say(f"listening on {scheme}://{address_of(server, arguments.host)}/"))
+    place = Place.take()
+    if arguments.workers is not None and place is None:
+        return working.supervise(arguments, scheme, context, limits)
+    working.join_bus(arguments.bus, place)
+    handler = find_app(arguments.app, may_be_async=place is not None)
+    if arguments.tracing:
+        handler = working.trace(handler)
+    settings: dict[str, Any] = {
+        "ssl_context": context,
+        "origins": arguments.origin,
+        "deflate": not arguments.no_deflate,
+        "limits": limits,
+        "process_request": _log_request if arguments.verbose else None,
+    }
+    if place is not None:
+        return working.work(arguments, place, handler, settings)
+    server = listen(handler, arguments.host, arguments.port, **settings)
+    status = run_until_stopped(server, lambda: say(f"listening on {scheme}://{address_of(server, arguments.host)}/"))
+    close_process_hub()
+    return status
 
 
-def find_app(name: str) -> type[WebSocket]:
+def find_app(name: str, may_be_async: bool = False) -> type[WebSocket]:
     """Import ``module:Class``; raises Failure for what cannot be served.
 
     An error in the module itself is its author's, who needs the traceback.
@@ -118,8 +135,9 @@ def find_app(name: str) -> type[WebSocket]:
     if not isinstance(found, type) or not issubclass(found, WebSocket):
         raise Failure(f"--app {name!r} is no subclass of ws4py_ng.websocket.WebSocket")
     for hook in HOOKS:
-        if iscoroutinefunction(getattr(found, hook)):
-            raise Failure(f"--app {name!r}: {hook} is async, but here are threads: make it a plain function")
+        if iscoroutinefunction(getattr(found, hook)) and not may_be_async:
+            way_out = "make it a plain function, or serve it by --workers 1"
+            raise Failure(f"--app {name!r}: {hook} is async, but here are threads: {way_out}")
     return found
 
 

@@ -6,21 +6,29 @@ import errno
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..server.threadedserver import Server, serve
 from .console import Failure
 
-__all__ = ["address_of", "listen", "run_until_stopped"]
+__all__ = ["address_of", "explained", "listen", "run_until_stopped", "shown_address"]
 
 FOREVER = 3600.0
 
 
 def listen(handlers: Any, host: str, port: int, way_out: str = "choose another by --port", **options: Any) -> Server:
     """Make a server that listens; raises Failure, which names the way out, if the port is taken."""
-    try:
+    with explained(host, port, way_out):
         return serve(handlers, host, port, **options)
+
+
+@contextmanager
+def explained(host: str, port: int, way_out: str = "choose another by --port") -> Iterator[None]:
+    """Make a Failure of what keeps a port from being listened on."""
+    try:
+        yield
     except socket.gaierror as error:
         raise Failure(f"cannot listen on --host {host!r}: {error.strerror}") from error
     except OSError as error:
@@ -35,8 +43,13 @@ def listen(handlers: Any, host: str, port: int, way_out: str = "choose another b
 
 def address_of(server: Server, host: str) -> str:
     """Return ``host:port`` as it stands in a URL; the host as the user wrote it."""
-    host = host or server.address[0]
-    return f"[{host}]:{server.port}" if ":" in host else f"{host}:{server.port}"
+    return shown_address(host, server.address)
+
+
+def shown_address(host: str, address: Any) -> str:
+    """Return ``host:port`` for an address that is listened on."""
+    host = host or address[0]
+    return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
 
 
 def run_until_stopped(server: Server, announce: Callable[[], None]) -> int:

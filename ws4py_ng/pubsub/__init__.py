@@ -5,6 +5,7 @@ from __future__ import annotations
 from .bus import Bus, BusStatus, MemoryBus, Outcome
 from .hub import Hub
 from .member import MemberStatus, Policy
+from .process import process_hub
 from .status import HubStatus, Presence, Receipt
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "Policy",
     "Presence",
     "Receipt",
+    "process_hub",
 ]

@@ -40,6 +40,8 @@ class BusStatus:
     reconnects: int = 0
     duplicates: int = 0
     """Publishes that came twice, and were passed on once."""
+    lost: int = 0
+    """Publishes of others that were lost on their way, as this process did not keep up (`RelayBus`)."""
     error: str = ""
     """Why it went away, the last time."""
 

@@ -89,7 +89,7 @@ class Hub(Books):
         self._moved = moved
         self._stamp = stamp
         self._origin = token_bytes(8)
-        self._number = self._received = self._handed_out = 0
+        self._number = self._received = self._handed_out = self._handed_out_bytes = 0
         self._dropped: dict[str, int] = {each.value: 0 for each in Policy}
         self._counting = threading.Lock()
         self._closed = False
@@ -250,6 +250,7 @@ class Hub(Books):
                 logger.debug("%d members are gone with their loop: %s", present, error)
         with self._counting:
             self._handed_out += members
+            self._handed_out_bytes += members * len(message.data)
         return members
 
     def _receive(self, topic: str, publication: Publication, offset: str) -> None:
@@ -288,7 +289,7 @@ class Hub(Books):
             topics = sum(not topic.is_idle for topic in self._topics.values())
         each = [member.status for member in members]
         with self._counting:
-            dropped, handed_out = dict(self._dropped), self._handed_out
+            dropped, handed_out, handed_out_bytes = dict(self._dropped), self._handed_out, self._handed_out_bytes
         return HubStatus(
             topics=topics,
             members=len(members),
@@ -298,6 +299,7 @@ class Hub(Books):
             published=self._number,
             received=self._received,
             handed_out=handed_out,
+            handed_out_bytes=handed_out_bytes,
             dropped=dropped,
             bus=self._bus.status,
         )

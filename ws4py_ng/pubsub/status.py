@@ -45,6 +45,8 @@ class HubStatus:
     """Publishes that the bus has brought."""
     handed_out: int
     """Messages that were handed to a member, or to its outbox."""
+    handed_out_bytes: int = 0
+    """Bytes of their payloads."""
     dropped: dict[str, int] = field(default_factory=dict)
     """Messages that a member has not got, by policy; ``close`` counts the members that were closed with 1013."""
     bus: BusStatus = field(default_factory=BusStatus)

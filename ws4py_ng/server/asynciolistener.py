@@ -57,14 +57,20 @@ class Listener:
             sock.setblocking(False)
             self._watch(sock)
 
-    async def close(self) -> None:
-        """Stop, also for those who are not through with TLS yet."""
+    def stop(self) -> None:
+        """Accept nobody any more; who has been accepted goes on, and the sockets stay open."""
         self._closed = True
         for sock in self.sockets:
             with suppress(NotImplementedError, ValueError):
                 self._loop.remove_reader(sock.fileno())
+        for task in self._accepting:
+            task.cancel()
+
+    async def close(self) -> None:
+        """Stop, also for those who are not through with TLS yet."""
+        self.stop()
         # Without TLS there is nothing to wait for on the way to a transport.
-        for task in [*self._accepting, *(self._opening if self._tls is not None else ())]:
+        for task in self._opening if self._tls is not None else ():
             task.cancel()
         await asyncio.gather(*self._accepting, *self._opening, return_exceptions=True)
         for sock in self.sockets:

@@ -24,9 +24,9 @@ from ..transports.parting import LINGER
 from ..websocket import WebSocket
 from .acceptor import Acceptor, Handlers
 from .asynciolistener import Listener, listen_unix
-from .asynciovisitor import Visitor
+from .asynciovisitor import ProcessRequest, Visitor
 from .threadedserver import _listen
-from .visitor import DRAIN_REASON, ProcessRequest
+from .visitor import DRAIN_REASON
 
 __all__ = ["Server", "serve"]
 
@@ -34,6 +34,8 @@ __all__ = ["Server", "serve"]
 CUT_OFF = 1.0
 # How many of those who were turned away are given time to read why.
 MAX_PARTING = 64
+# Where connections are closed one after the other: no slower than this.
+CLOSES_PER_SECOND = 200
 
 
 class Server:
@@ -96,19 +98,24 @@ class Server:
         if self._listener is None:
             sockets = self._listen()
             self._address = sockets[0].getsockname()
-            timeout = self.acceptor.limits.open_timeout
-            self._listener = Listener(sockets, self._visit, self.ssl_context, timeout)
+            self._listener = self.listen_on(sockets)
         return self
+
+    def listen_on(self, sockets: list[socket.socket]) -> Listener:
+        """Accept on more sockets, until `Listener.stop`; they stay the caller's."""
+        return Listener(sockets, self._visit, self.ssl_context, self.acceptor.limits.open_timeout)
 
     async def serve_forever(self) -> None:
         """Serve until `shutdown` is called or the task is cancelled."""
         await self.start()
         await self._stopped.wait()
 
-    async def shutdown(self) -> None:
+    async def shutdown(self, over: float = 0.0) -> None:
         """Stop accepting, close every connection with 1001, and wait until all have ended,
         at most ``limits.close_timeout`` seconds; what is left then is cut off.
 
+        With ``over`` the Close frames leave over so many seconds, or as many as it takes at 200 a second,
+        so that not all peers come back at once; who is about to shake hands is let through before.
         Twice is no harm. Called by a hook, it does not wait for that hook's own connection.
         """
         if self._listener is None:
@@ -118,6 +125,8 @@ class Server:
             return
         self._draining = True
         try:
+            if over > 0:
+                await self._close_slowly(over)
             await self._listener.close()
             for visitor in list(self._visitors):
                 visitor.turn_away(DRAIN_REASON)
@@ -135,6 +144,21 @@ class Server:
                 each.cut_off()
             await self._wait(self._are_all_gone, CUT_OFF)
             self._stopped.set()
+
+    async def _close_slowly(self, over: float) -> None:
+        assert self._listener is not None
+        self._listener.stop()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + over
+        await self._wait(lambda: not self._visitors, over / 2)
+        leaving = list(self._connections.values())
+        span = min(end - loop.time(), len(leaving) / CLOSES_PER_SECOND)
+        begun = loop.time()
+        for index, ws in enumerate(leaving):
+            pause = begun + span * index / len(leaving) - loop.time()
+            if pause > 0:
+                await asyncio.sleep(pause)
+            ws.close(GOING_AWAY, DRAIN_REASON)
 
     def _others(self) -> list[AsyncioTransport]:
         return [carrier for carrier in self._connections if not carrier.is_here]
@@ -205,7 +229,7 @@ def serve(
 ) -> Server:
     """Return a `Server`, which listens once it is awaited or entered.
 
-    The parameters are those of `threadedserver.serve`. Hooks may be ``async def``.
+    The parameters are those of `threadedserver.serve`. Hooks may be ``async def``, ``process_request`` too.
     """
     acceptor = Acceptor(
         functions="tasks",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager
+from inspect import isawaitable
 from typing import Any
 
 from ..capture.tap import AnyTap
@@ -15,11 +17,13 @@ from ..transports.aio import AsyncioTransport
 from ..transports.parting import Parting, read_buffer
 from ..websocket import WebSocket
 from .acceptor import Acceptor, environ_of, plain
-from .visitor import ProcessRequest
 
-__all__ = ["Visitor"]
+__all__ = ["ProcessRequest", "Visitor"]
 
 logger = logging.getLogger("ws4py_ng")
+
+# Its answer, None to go on with the WebSocket, may be awaited.
+ProcessRequest = Callable[[Request], Response | Awaitable[Response | None] | None]
 
 # A head is read in small pieces, as what comes behind it has to be dealt with in one turn.
 HEAD_PIECE = 4096
@@ -50,6 +54,7 @@ class Visitor(asyncio.BufferedProtocol):
         self._heard = False
         self._settled = False
         self._timer: asyncio.TimerHandle | None = None
+        self._deciding: asyncio.Future[None] | None = None
         next(self._reading)
 
     # What the loop calls
@@ -121,25 +126,57 @@ class Visitor(asyncio.BufferedProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._deciding is not None and self._deciding is not _running_task():
+            self._deciding.cancel()
+        self._deciding = None
 
     def _too_late(self) -> None:
         # Browsers open connections that they may not need: those get no answer.
         self.refuse(HandshakeError("No whole request in time (Limits.open_timeout)", 408 if self._heard else None))
 
     def _decide(self, request: Request, leftover: bytes) -> None:
+        """Ask the application, which may take its time, and answer."""
+        answer: Any = None
+        if self._process_request is not None:
+            with self._answering(request):
+                answer = self._process_request(request)
+        if isawaitable(answer):
+            # Nothing is read meanwhile, and ``open_timeout`` goes on.
+            self._transport.pause_reading()
+            self._deciding = asyncio.ensure_future(self._decide_later(answer, request, leftover))
+        elif not self._settled:
+            self._go_on(answer, request, leftover)
+
+    async def _decide_later(self, pending: Awaitable[Response | None], request: Request, leftover: bytes) -> None:
+        answer: Response | None = None
+        with self._answering(request):
+            answer = await pending
+        if not self._settled and self._transport is not None:
+            self._transport.resume_reading()
+            self._go_on(answer, request, leftover)
+
+    @contextmanager
+    def _answering(self, request: Request) -> Iterator[None]:
+        """Answer what the application raises."""
         try:
-            chosen = self._ask(request)
+            yield
         except HandshakeError as error:
             self.refuse(error)
-            return
         except Exception:  # what the application raises is its own bug
             logger.exception("The application failed to answer %s %s", request.method, request.target)
             self.refuse(HandshakeError("Internal server error", 500))
+
+    def _go_on(self, answer: Response | None, request: Request, leftover: bytes) -> None:
+        if answer is not None:
+            self._answer(answer)
             return
-        if isinstance(chosen, Response):
-            self._answer(chosen)
+        chosen: Any = None
+        with self._answering(request):
+            chosen = self._ask(request)
+        if chosen is None:
             return
-        accepted, ws = chosen
+        accepted: Accepted = chosen[0]
+        ws: WebSocket = chosen[1]
         self._settle()
         transport, self._transport = self._transport, None
         transport.write(accepted.response.to_bytes())
@@ -160,10 +197,7 @@ class Visitor(asyncio.BufferedProtocol):
         if on_gone is not None:
             on_gone(self)
 
-    def _ask(self, request: Request) -> Response | tuple[Accepted, WebSocket]:
-        answer = self._process_request(request) if self._process_request is not None else None
-        if answer is not None:
-            return answer
+    def _ask(self, request: Request) -> tuple[Accepted, WebSocket]:
         handler, accepted = self._acceptor.accept(request)
         transport = self._transport
         scheme = "http" if transport.get_extra_info("sslcontext") is None else "https"
@@ -203,6 +237,13 @@ class Visitor(asyncio.BufferedProtocol):
             self._parting.cut_off()
         elif self._transport is not None:
             self._transport.abort()
+
+
+def _running_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
 
 
 def _address(address: Any) -> Any:

@@ -29,7 +29,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     4: ("endpoint",),
     5: ("capture", "pubsub", "receiving", "transports"),
     6: ("async_websocket", "client", "manager", "metrics", "server", "tracing", "websocket", "workers"),
-    7: ("__init__", "__main__", "cli", "demo", "pytest_plugin", "shims", "testing"),
+    7: ("__init__", "__main__", "cli", "demo", "inspector", "pytest_plugin", "shims", "testing"),
 }
 LAYER_OF = {row: layer for layer, rows in LAYERS.items() for row in rows}
 
@@ -52,6 +52,7 @@ SIDEWAYS: dict[tuple[str, str], str] = {
     ("workers", "websocket"): "of a WebSocket class",
     ("__main__", "cli"): "`python -m ws4py_ng` is the command line",
     ("cli", "demo"): "`ws4py-ng demo` runs the demo",
+    ("cli", "inspector"): "`ws4py-ng inspect` makes the page of a recording",
 }
 
 PURE_UP_TO = 4

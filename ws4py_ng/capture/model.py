@@ -30,7 +30,8 @@ class FrameRow:
     """Show one frame. ``time`` is in seconds from the connection's first chunk, when the frame was whole.
 
     ``gap`` is the time since the frame before, of either side; ``latency`` that of a Pong since its Ping.
-    ``message`` is the number of the message that it belongs to, None for control frames.
+    ``message`` is the number of the message that it belongs to, None for control frames and while that
+    is not complete.
     """
 
     number: int
@@ -176,17 +177,19 @@ class _Direction:
             self.stream.use_extension(extension)
         self.broken = False
         self.wire_size = 0
-        self.parts = 0
+        self.fragments: list[FrameRow] = []
         self.compressed = False
 
-    def judge(self, frame: Frame) -> tuple[Any, str]:
+    def judge(self, row: FrameRow) -> tuple[Any, str]:
         """Return the message that a frame completes, and what is wrong with it."""
+        frame = row.frame
         if frame.opcode < CLOSE:
             if frame.opcode != CONTINUATION:
-                self.wire_size = self.parts = 0
+                self.wire_size = 0
+                self.fragments = []
                 self.compressed = frame.rsv & 4 != 0
             self.wire_size += frame.size
-            self.parts += 1
+            self.fragments.append(row)
         if self.broken:
             return None, ""
         try:
@@ -228,7 +231,7 @@ def inspect(source: Connection | Conversation) -> Inspection:
 def _look(found: Inspection, row: FrameRow, direction: _Direction, pings: dict[tuple[bool, bytes], float]) -> None:
     """Judge a frame, and add what it completes."""
     frame = row.frame
-    message, row.violation = direction.judge(frame)
+    message, row.violation = direction.judge(row)
     if row.violation:
         found.violations.append(f"frame {row.number} of the {_side(row.from_client)}: {row.violation}")
     if frame.opcode == PING:
@@ -240,18 +243,19 @@ def _look(found: Inspection, row: FrameRow, direction: _Direction, pings: dict[t
         found.close = f"by the {_side(row.from_client)}: {_close_text(frame.payload)}"
     if frame.opcode >= CLOSE:
         return
-    row.message = len(found.messages)
     if message is not None and not isinstance(message, CloseControlMessage):
+        for fragment in direction.fragments:
+            fragment.message = len(found.messages)
         found.messages.append(
             MessageRow(
-                number=row.message,
+                number=len(found.messages),
                 time=row.time,
                 from_client=row.from_client,
                 outgoing=row.outgoing,
                 is_text=message.opcode == TEXT,
                 data=bytes(message.data),
                 wire_size=direction.wire_size,
-                frames=direction.parts,
+                frames=len(direction.fragments),
                 compressed=direction.compressed,
             )
         )

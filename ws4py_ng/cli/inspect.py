@@ -1,4 +1,4 @@
-"""`ws4py-ng inspect`: a recording as a table in the terminal, or as JSON Lines."""
+"""`ws4py-ng inspect`: a recording as a table in the terminal, as JSON Lines, or as a page."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import argparse
 import json
 import re
 import time
-from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
 from typing import Any
 
 from ..capture import CaptureError, Recording
 from ..capture.conversation import Conversation
 from ..capture.frames import hex_dump
 from ..capture.model import FrameRow, Inspection, MessageRow, inspect
-from ..capture.reading import Reader
 from ..capture.sources import load
-from . import options
+from ..inspector import Wanted
+from . import inspect_page, options
 from .console import Failure, note, printable, say
+from .growing import Growing
 
 __all__ = ["add_command", "load_or_fail"]
 
@@ -24,6 +26,8 @@ EPILOG = """\
 Reads captures (.wscap, .gz), pcap and pcapng of plain TCP (pip install 'ws4py-ng[pcap]'), and HAR.
 Each line is a frame: time, direction, kind, bytes, compression, and what it says. An exclamation
 mark is a violation of RFC 6455. What is damaged in the file is told on standard error.
+--html writes one file that any browser shows, without a network; only its owner can read it, as a
+capture. --web serves the same to this machine. Both have the rows that the filters let through.
 
 exit status:
   0  shown
@@ -32,7 +36,6 @@ exit status:
 """
 WIDTH = 100
 POLL = 0.2
-READ_SIZE = 1 << 20
 
 
 def add_command(commands: Any) -> None:
@@ -52,6 +55,9 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--min-size", metavar="BYTES", type=options.size, default=0, help="show nothing smaller")
     parser.add_argument("--text", metavar="REGEX", type=_pattern, help="show what says this")
     parser.add_argument("--messages", action="store_true", help="show messages, whole and inflated, not frames")
+    parser.add_argument("--html", metavar="OUT", help="write a page for a browser to this file")
+    parser.add_argument("--web", action="store_true", help="serve that page on 127.0.0.1, until Ctrl-C")
+    parser.add_argument("--open", action="store_true", help="with --web: open it in the browser")
     parser.add_argument("--hex", action="store_true", help="dump each frame as well")
     parser.add_argument("--json", action="store_true", help="print JSON Lines: a connection, then each row")
     parser.add_argument("--follow", action="store_true", help="go on while the file grows, until Ctrl-C")
@@ -67,16 +73,51 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show a file."""
-    shown: dict[int, int] = {}
+    _check(arguments)
     if arguments.follow:
-        for recording in _growing(arguments.file):
-            _show(arguments, recording, shown)
-        return 0
+        shown: dict[int, int] = {}
+        with closing(Growing(arguments.file)) as growing:
+            if arguments.web:
+                return inspect_page.serve_growing(arguments, growing, _wanted(arguments))
+            while True:
+                if growing.read():
+                    _show(arguments, growing.recording, shown)
+                else:
+                    time.sleep(POLL)
     recording = load_or_fail(arguments.file)
-    _show(arguments, recording, shown)
+    status = _view(arguments, recording)
     for problem in recording.problems:
         note(f"ws4py-ng: {printable(arguments.file)}, {printable(str(problem))}")
+    return status
+
+
+def _view(arguments: argparse.Namespace, recording: Recording) -> int:
+    """Show a recording that is complete."""
+    if arguments.html and recording.connections:
+        return inspect_page.write_page(arguments, recording, _wanted(arguments))
+    if arguments.web and recording.connections:
+        return inspect_page.serve_page(arguments, recording, _wanted(arguments))
+    if arguments.html or arguments.web:
+        note(f"ws4py-ng: there is no connection in {printable(arguments.file)}: no page was made")
+    _show(arguments, recording, {})
     return 0 if recording.connections else 1
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    views = [name for name in ("html", "web", "json", "hex") if getattr(arguments, name)]
+    if len(views) > 1 and views != ["json", "hex"]:
+        arguments.parser.error(f"--{views[0]} and --{views[1]}: choose one")
+    if arguments.html and arguments.follow:
+        arguments.parser.error("--html is written once: --web goes with --follow")
+    if arguments.open and not arguments.web:
+        arguments.parser.error("--open goes with --web")
+
+
+def _wanted(arguments: argparse.Namespace) -> Wanted | None:
+    """Give the filters as a function; None if there are none."""
+    filters = (arguments.side, arguments.opcode, arguments.min_size, arguments.text)
+    return partial(_is_wanted, arguments) if any(filters) else None
 
 
 def load_or_fail(path: str) -> Recording:
@@ -86,24 +127,6 @@ def load_or_fail(path: str) -> Recording:
     except OSError as error:
         raise Failure(f"cannot read {path}: {error.strerror or error}") from error
     except (CaptureError, ImportError) as error:
-        raise Failure(str(error)) from error
-
-
-def _growing(path: str) -> Iterator[Recording]:
-    """Read a capture that is still written; Ctrl-C ends it."""
-    reader = Reader(path)
-    try:
-        with open(path, "rb") as file:
-            while True:
-                data = file.read(READ_SIZE)
-                if data:
-                    reader.feed(data)
-                    yield reader.recording
-                else:
-                    time.sleep(POLL)
-    except OSError as error:
-        raise Failure(f"cannot read {path}: {error.strerror or error}") from error
-    except CaptureError as error:
         raise Failure(str(error)) from error
 
 
@@ -126,7 +149,7 @@ def _show(arguments: argparse.Namespace, recording: Recording, shown: dict[int, 
             _say_summary(found)
 
 
-def _is_wanted(arguments: argparse.Namespace, row: Any) -> bool:
+def _is_wanted(arguments: argparse.Namespace, row: FrameRow | MessageRow) -> bool:
     kind = row.frame.name if isinstance(row, FrameRow) else "text" if row.is_text else "binary"
     size = row.frame.size if isinstance(row, FrameRow) else row.size
     return (

@@ -352,6 +352,7 @@ def running_demo() -> Iterator[tuple[Program, int, str]]:
         assert found
         command = re.fullmatch(r"or try +(.+)", program.line())
         assert command
+        assert f"or watch  http://127.0.0.1:{found[1]}/dashboard" == program.line()
         assert program.line().endswith("Ctrl-C")
         yield program, int(found[1]), command[1]
 
@@ -382,6 +383,10 @@ def test_demo_prints_a_command_that_works(running_demo: tuple[Program, int, str]
         ("/app.js", "text/javascript; charset=utf-8", "new Worker"),
         ("/worker.js", "text/javascript; charset=utf-8", "new WebSocket"),
         ("/style.css", "text/css; charset=utf-8", "prefers-color-scheme: dark"),
+        ("/dashboard", "text/html; charset=utf-8", "<title>ws4py_ng dashboard"),
+        ("/dashboard/room.js", "text/javascript; charset=utf-8", "new uPlot("),
+        ("/dashboard/uplot/uPlot.iife.min.js", "text/javascript; charset=utf-8", "uPlot"),
+        ("/dashboard/uplot/uPlot.min.css", "text/css; charset=utf-8", ".uplot"),
         ("/favicon.svg", "image/svg+xml", "<svg"),
         ("/favicon.ico", "image/svg+xml", "<svg"),
     ],
@@ -408,6 +413,8 @@ def test_demo_serves_its_page(running_demo: tuple[Program, int, str], path: str,
         ("HEAD", "/nothing", 404, ""),
         ("GET", "/__init__.py", 404, "Nothing at"),
         ("GET", "/../cli/serve.py", 404, "Nothing at"),
+        ("GET", "/dashboard/rooms.py", 404, "the dashboard is at /dashboard"),
+        ("GET", "/dashboard/live", 426, "ws://"),
         ("POST", "/", 405, "POST is not served here"),
         ("GET", "/echo", 426, "ws://"),
     ],

@@ -332,6 +332,16 @@ def test_each_topic_has_its_own_policy() -> None:
     assert [TEN[0], *TEN[1:4], "price 3", "rate 3"] == ada.read()
 
 
+def test_a_member_may_have_a_bound_of_its_own() -> None:
+    hub = Hub(policy="drop_oldest")
+    ada, bob = joined(hub, "a"), joined(hub, "a", max_pending=2 * (32 + 128))
+    for text in TEN:
+        hub.publish("a", text)
+    assert [TEN, [TEN[0], *TEN[8:]]] == [ada.read(), bob.read()]
+    with pytest.raises(ValueError, match="max_pending is 0, expected at least 1 byte"):
+        hub.subscribe(ada.ws, "b", max_pending=0)
+
+
 def test_one_message_of_any_size_may_wait() -> None:
     hub = Hub(max_pending=1)
     ada = joined(hub, "a")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..demo import ECHO_PATH, Page
+from ..demo.dashboard import DASHBOARD_PATH, LIMITS, LIVE_PATH, Dashboard
 from ..websocket import EchoWebSocket
 from . import options
 from .console import log_to_stderr, say
@@ -26,7 +27,8 @@ def add_command(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "demo",
         help="a page in your browser that talks to a WebSocket server",
-        description=f"Serve a page that opens a WebSocket to {ECHO_PATH}, and shows what passes and how long it takes.",
+        description=f"Serve a page that opens a WebSocket to {ECHO_PATH}, and shows what passes and how long it takes; "
+        f"and at {DASHBOARD_PATH} a live dashboard for any number of browsers.",
         epilog="Ctrl-C and SIGTERM close every connection with 1001. Exit status: 0, or 1 if it could not start.",
         allow_abbrev=False,
     )
@@ -43,21 +45,25 @@ def run(arguments: argparse.Namespace) -> int:
     page = Page(program)
     other = min(arguments.port + 1, options.MAX_PORT)
     by_make = f" (make demo PORT={other})" if "MAKELEVEL" in os.environ else ""
-    server = listen(
-        {ECHO_PATH: EchoWebSocket},
-        arguments.host,
-        arguments.port,
-        f"choose another by --port {other}{by_make}",
-        process_request=page.answer,
-    )
-    address = address_of(server, arguments.host)
+    with Dashboard() as dashboard:
+        server = listen(
+            {ECHO_PATH: EchoWebSocket, LIVE_PATH: dashboard.viewer},
+            arguments.host,
+            arguments.port,
+            f"choose another by --port {other}{by_make}",
+            process_request=page.answer,
+            limits=LIMITS,
+        )
+        address = address_of(server, arguments.host)
 
-    def announce() -> None:
-        say(f"open      http://{address}/")
-        say(f"or try    {program} connect ws://{address}{ECHO_PATH}")
-        say("to end    Ctrl-C")
+        def announce() -> None:
+            say(f"open      http://{address}/")
+            say(f"or try    {program} connect ws://{address}{ECHO_PATH}")
+            say(f"or watch  http://{address}{DASHBOARD_PATH}")
+            say("to end    Ctrl-C")
 
-    return run_until_stopped(server, announce)
+        dashboard.start(str(server.port))
+        return run_until_stopped(server, announce)
 
 
 def own_command() -> str:

@@ -74,9 +74,8 @@ class Hub(Books):
         moved: Moved | None = None,
         stamp: Stamp | None = None,
     ) -> None:
-        for name, value in {"max_pending": max_pending, "history_bytes": history_bytes}.items():
-            if value < 1:
-                raise ValueError(f"{name} is {value!r}, expected at least 1 byte")
+        _check_bytes("max_pending", max_pending)
+        _check_bytes("history_bytes", history_bytes)
         for name, value in {"history": history, "max_idle_topics": max_idle_topics}.items():
             if value < 0:
                 raise ValueError(f"{name} is {value!r}, expected 0 or more")
@@ -104,6 +103,7 @@ class Hub(Books):
         *,
         info: object = None,
         policy: Policy | str | None = None,
+        max_pending: int | None = None,
         replay: bool = True,
         since: str | None = None,
     ) -> None:
@@ -111,11 +111,13 @@ class Hub(Books):
 
         What is kept of the topic's history is sent first, unless ``replay`` is False; with ``since``, an
         offset that ``stamp`` was told, all that was published behind it, as far as that is kept. ``info``
-        is for those who ask who is there. ``policy`` is for this topic. Raises ConnectionClosed when
-        the connection has ended already.
+        is for those who ask who is there. ``policy`` is for this topic, ``max_pending`` for all that waits
+        for this connection. Raises ConnectionClosed when the connection has ended already.
         """
         _check_topic(topic)
         terms = self._policy if policy is None else Policy(policy)
+        if max_pending is not None:
+            _check_bytes("max_pending", max_pending)
         if since is not None:
             self._bus.check_offset(since)
         with self._books():
@@ -124,6 +126,8 @@ class Hub(Books):
                 member = Member(websocket, self._max_pending, self._count, self._forget, self._gone)
                 self._members[id(websocket)] = member
                 member.enter(websocket)
+            if max_pending is not None:
+                member.max_pending = max_pending
             if topic in member.subscriptions:
                 return
             found = Subscription(member, topic, terms, info)
@@ -349,6 +353,11 @@ def _keys(exclude: Endpoint | Iterable[Endpoint] | None) -> frozenset[int]:
     if exclude is None:
         return frozenset()
     return frozenset((id(exclude),)) if isinstance(exclude, Endpoint) else frozenset(map(id, exclude))
+
+
+def _check_bytes(name: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"{name} is {value!r}, expected at least 1 byte")
 
 
 def _check_topic(topic: object) -> None:

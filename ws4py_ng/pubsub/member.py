@@ -98,7 +98,7 @@ class Member:
         self.dropped = 0
         # So many subscriptions wait for what a stream has kept, and with them all that is published.
         self.held = 0
-        self._max_pending = max_pending
+        self.max_pending = max_pending
         self._count = count
         self._forget = forget
         self._lock = threading.Lock()
@@ -192,14 +192,14 @@ class Member:
                     self._drop(index, policy)
                     break
         size = len(message.data) + PLACE
-        if self.pending + size > self._max_pending and self.waiting:
+        if self.pending + size > self.max_pending and self.waiting:
             if policy is Policy.CLOSE:
                 return True
             if policy is Policy.DROP_NEWEST:
                 self.dropped += 1
                 self._count(policy)
                 return False
-            while len(self.waiting) > first and self.pending + size > self._max_pending:
+            while len(self.waiting) > first and self.pending + size > self.max_pending:
                 self._drop(first, policy)
         self._append(message, subscription)
         return False

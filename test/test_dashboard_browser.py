@@ -150,7 +150,7 @@ def test_a_page_comes_back_by_itself_when_the_server_does(visit: Visit) -> None:
 
 
 def test_what_a_page_misses_is_filled_from_the_history_or_shown_as_missing(visit: Visit) -> None:
-    with Served("--rate", "100") as server:
+    with Served("--rate", "150") as server:
         page, other = visit(server.url), visit(server.url)
 
         def away(count: int) -> None:
@@ -171,11 +171,14 @@ def test_what_a_page_misses_is_filled_from_the_history_or_shown_as_missing(visit
         expect(page.locator('[data-room="cellar"] .tally')).to_have_text(re.compile(r"0 missed · \d+ caught up"))
         found = numbers(line(page, "cellar", server.name, 30))
         assert list(range(found[0], found[0] + len(found))) == found
-        away(500)
+        away(900)
         expect(page.locator('[data-room="cellar"] .tally')).to_have_class("tally bad")
         gap = page.evaluate("dashboard.rooms.get('cellar').gaps[0]")
         assert 0 < gap["missed"] == missed(page, "cellar")
         assert gap["from"] < gap["to"]
+        # Nothing is drawn from one end of it to the other.
+        drawn = page.evaluate("(source) => dashboard.rooms.get('cellar').line(source)", server.name)
+        assert [None] == [value for value in drawn if value is None]
         assert None in [value for _, value in line(page, "cellar", server.name, 30)]
 
 
@@ -231,6 +234,10 @@ def test_two_processes_show_the_same_and_a_restart_loses_nothing(visit: Visit, r
             after = numbers(line(here, "kitchen", second.name, len(before) + 60))
             assert list(range(before[0], before[0] + len(after))) == after
             expect(here.locator('[data-room="kitchen"] .tally')).to_have_text(re.compile(r"^0 missed · \d+ caught up$"))
+            # The line of the one that was away is broken, over all that the other has published meanwhile.
+            broken = "(source) => dashboard.rooms.get('kitchen').line(source).filter((value) => value === null).length"
+            here.wait_for_function(f"(source) => ({broken})(source) >= 60", arg=first.name)
+            assert 0 == here.evaluate(broken, second.name)
 
 
 def test_redis_may_go_away_and_come_back(visit: Visit, redis: Broker) -> None:

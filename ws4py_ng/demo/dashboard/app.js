@@ -153,10 +153,10 @@ function showRooms() {
 }
 
 function showTally(room) {
-  room.element.querySelector(".lines").replaceChildren(...[...room.sources].map(([source, last], i) => {
+  room.element.querySelector(".lines").replaceChildren(...room.names.map((source, i) => {
     const line = make("li", "", "");
     line.style.color = `var(${COLORS[i % COLORS.length]})`;
-    line.append(make("span", "source", source), make("strong", "value", `${last.value.toFixed(1)} °C`));
+    line.append(make("span", "source", source), make("strong", "value", `${room.sources.get(source).value.toFixed(1)} °C`));
     return line;
   }));
   const words = [`${room.missed} missed`];

@@ -62,12 +62,22 @@ export class Room {
     if (this.points.length !== known) this.isNew = true;
   }
 
+  // In the same order on every page, so that the colours are the same.
+  get names() {
+    return [...this.sources.keys()].sort();
+  }
+
   get data() {
-    const times = this.points.map((point) => point.time);
-    // In uPlot's words: undefined is another line's, and null a gap.
-    const lines = [...this.sources.keys()].map((source) =>
-      this.points.map((point) => (point.source === source ? point.value : undefined)));
-    return [times, ...lines];
+    return [this.points.map((point) => point.time), ...this.names.map((source) => this.line(source))];
+  }
+
+  // In uPlot's words: undefined is where another line has a point, and null a gap, from point to point.
+  line(source) {
+    const values = this.points.map((point) => (point.source === source ? point.value : undefined));
+    for (let i = values.length - 1; i > 0; i -= 1) {
+      if (values[i] === null && values[i - 1] === undefined) values[i - 1] = null;
+    }
+    return values;
   }
 
   // Show what there is, with the present at the right.
@@ -84,7 +94,7 @@ export class Room {
     this.isNew = true;
     const [muted, line] = [color("--muted"), color("--line")];
     const axis = { stroke: muted, font: "12px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { show: false } };
-    const series = [...this.sources.keys()].map((source, i) => {
+    const series = this.names.map((source, i) => {
       const stroke = color(COLORS[i % COLORS.length]);
       return { label: source, stroke, width: 2, fill: i === 0 ? `${stroke}1c` : undefined, points: { show: false } };
     });
@@ -109,6 +119,8 @@ export class Room {
     pen.beginPath();
     pen.rect(left, top, width, height);
     pen.clip();
+    pen.textAlign = "left";
+    pen.textBaseline = "alphabetic";
     pen.font = `${Math.round(11 * devicePixelRatio)}px system-ui, sans-serif`;
     for (const gap of this.gaps) {
       const [from, to] = [plot.valToPos(gap.from, "x", true), plot.valToPos(gap.to, "x", true)];

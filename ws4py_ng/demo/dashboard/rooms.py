@@ -39,7 +39,8 @@ __all__ = ["DEFAULT_ROOMS", "LIMITS", "LIVE_PATH", "Dashboard", "Viewer"]
 LIVE_PATH = "/dashboard/live"
 DEFAULT_ROOMS = ("cellar", "kitchen", "greenhouse")
 STATUS = "~status"
-HISTORY = 300
+# A minute of two processes, and some more.
+HISTORY = 600
 KIB = 1024
 # What may wait for a page: far more than one comes back to after a while.
 MAX_PENDING = 1024 * KIB

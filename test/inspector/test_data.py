@@ -57,7 +57,7 @@ def test_long_payloads_are_cut_and_say_how_long_they_were(tmp_path: Path, monkey
     path = script.end()
     for longest, all_of_them, kept in ((600, 1 << 20, 600), (2048, 5200, 512), (1 << 20, 1 << 20, 1000)):
         monkeypatch.setattr(data, "MAX_PAYLOAD", longest)
-        monkeypatch.setattr(data, "MAX_PAYLOADS", all_of_them * 2)  # of frames, and of messages
+        monkeypatch.setattr(data, "MAX_PAYLOADS", all_of_them)
         frames = encoded(path)[0]["connections"][0]["frames"]
         assert ([1000] * 10, [kept] * 10) == (frames["size"][:10], frames["kept"][:10])
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from statistics import median
 from struct import Struct
 from typing import Any, Final, TypeAlias
@@ -52,8 +52,7 @@ def encode(
     ``wanted`` chooses among the rows; what is said of a connection as a whole counts all of them.
     """
     chosen = [(number, found, *_rows(found, wanted, with_frames)) for number, found in inspections]
-    sizes = [row.frame.size if isinstance(row, FrameRow) else row.size for each in chosen for row in each[2] + each[3]]
-    payloads = _Payloads(_longest(sizes))
+    payloads = _Payloads(_longest([size for _, _, frames, messages in chosen for size in _sizes(frames, messages)]))
     connections = []
     left_frames = left_messages = MAX_ROWS
     for number, found, frames, messages in chosen:
@@ -82,6 +81,17 @@ def _rows(found: Inspection, wanted: Wanted | None, with_frames: bool) -> tuple[
     if wanted is None:
         return frames, messages
     return [row for row in frames if wanted(row)], [row for row in messages if wanted(row)]
+
+
+def _sizes(frames: Sequence[FrameRow], messages: Sequence[MessageRow]) -> Iterator[int]:
+    there = {row.message for row in frames}
+    yield from (row.frame.size for row in frames)
+    yield from (row.size for row in messages if not _is_there(row, there))
+
+
+def _is_there(row: MessageRow, there: Container[int | None]) -> bool:
+    """Tell whether a message's data is that of a frame, of those whose messages are given."""
+    return row.frames == 1 and not row.compressed and row.number in there
 
 
 def _longest(sizes: Sequence[int]) -> int:
@@ -137,15 +147,9 @@ def _messages(
     payloads: _Payloads,
 ) -> dict[str, Any]:
     ends = {row.message: row for row in found.frames if row.message is not None}
-    # The payload of a frame that is a message of its own is there already.
     there = zip(columns["at"], columns["kept"], strict=True)
     shared = {row.message: place for row, place in zip(frames, there, strict=True)}
-    places = [
-        shared[row.number]
-        if row.frames == 1 and not row.compressed and row.number in shared
-        else payloads.add(row.data)
-        for row in rows
-    ]
+    places = [shared[row.number] if _is_there(row, shared) else payloads.add(row.data) for row in rows]
     return {
         "number": [row.number for row in rows],
         "time": [_micro(row.time) for row in rows],

@@ -48,29 +48,31 @@ class Timeline {
   }
 
   x(time) {
-    return EDGE + (time / this.lasted) * (this.canvas.clientWidth - 2 * EDGE);
+    return EDGE + (time / this.lasted) * (this.width - 2 * EDGE);
   }
 
   // Sum up once what each column of pixels shows; drawing is then the same work for ten rows and for a million.
   arrange() {
     if (!this.trace) return;
-    const columns = new Map();
+    this.width = this.canvas.clientWidth;
+    const { frames, messages } = this.trace.about;
+    const columns = [];
     this.gaps = [];
     let before = 0;
     let clients = 0;
-    for (let index = 0; index < this.rows.length; index++) {
-      const row = this.trace.row(this.rows[index]);
-      const x = Math.round(this.x(row.time));
-      const found = columns.get(x) ?? { x, client: 0, server: 0, wrong: false, close: false };
-      found[row.fromClient ? "client" : "server"] += row.size + 2;
-      found.wrong ||= row.violation !== undefined;
-      found.close ||= row.close !== undefined;
-      columns.set(x, found);
-      if (index && row.time - before > this.lasted * WIDE_GAP) this.gaps.push([before, row.time]);
-      before = row.time;
-      clients += row.fromClient;
-    }
-    this.columns = [...columns.values()];
+    this.rows.forEach((id, index) => {
+      const [source, place] = id < 0 ? [messages, ~id] : [frames, id];
+      const [time, client] = [source.time[place], source.client[place]];
+      const x = Math.round(this.x(time));
+      const found = (columns[x] ??= { x, client: 0, server: 0, wrong: false, close: false });
+      found[client ? "client" : "server"] += source.size[place] + 2;
+      if (id >= 0 && frames.violation[id] !== undefined) found.wrong = true;
+      if (id >= 0 && frames.close[id] !== undefined) found.close = true;
+      if (index && time - before > this.lasted * WIDE_GAP) this.gaps.push([before, time]);
+      before = time;
+      clients += client;
+    });
+    this.columns = columns.filter(Boolean);
     this.most = Math.max(1, ...this.columns.map((column) => Math.max(column.client, column.server)));
     this.canvas.setAttribute(
       "aria-label",

@@ -59,6 +59,16 @@ def test_a_replay_finds_what_depends_on_how_bytes_arrive() -> None:
     assert "cut at 12" == lines[-1]
 
 
+def test_the_capacity_of_hosts_is_what_breaks_first_times_what_is_measured() -> None:
+    done = run(example("capacity", "--connections", "1000000", "--tls", "--publishes", "50000"))
+    assert (0, "") == (done.returncode, done.stderr.decode())
+    lines = done.stdout.decode().splitlines()
+    assert "first: memory" in lines
+    assert lines[-1].startswith("the bus breaks before all")
+    few = run(example("capacity", "--connections", "1000", "--publishes", "1"))
+    assert "1 hosts of 8 workers, 125 connections each" in few.stdout.decode().splitlines()
+
+
 def test_the_chat_server_tells_everybody() -> None:
     with Program(example("chat_server", "0")) as server:
         url = url_from(server)

@@ -18,6 +18,7 @@ from ws4py_ng.handshake import Request, Response
 from ws4py_ng.limits import Limits
 from ws4py_ng.server import asynciolistener, asyncioserver
 from ws4py_ng.server.asyncioserver import serve
+from ws4py_ng.transports import aio
 from ws4py_ng.websocket import EchoWebSocket
 
 # Serving
@@ -164,6 +165,19 @@ def test_who_is_not_answered_by_process_request_is_not_kept(run: Run, leaves: bo
                 else:
                     assert 408 == await status(peer)
             await given_up.wait()
+
+    run(main)
+
+
+def test_idle_connections_are_pinged_together(run: Run) -> None:
+    async def main() -> None:
+        async with serve(EchoWebSocket, port=0, limits=Limits(ping_interval=20)) as server:
+            peers = [await meet(server) for _ in range(3)]
+            timers = [carrier._timer for carrier in server._connections]
+            assert [0.0] * 3 == [timer.when() % aio.GRID for timer in timers if timer is not None]
+            for peer in peers:
+                async with peer:
+                    peer.writer.write(frame(8))
 
     run(main)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from math import inf
+from math import ceil, inf
 from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncioTransport"]
 
+# What is due in more seconds than this may be late by as much as that: thousands of idle connections
+# then wake the loop up a few times a second, not each by itself.
+FAR = 5.0
+GRID = 0.25
 # Seconds that one peer may keep the loop busy before others have their turn ...
 BREATH = 0.004
 # ... and the fewest bytes that are read at once to keep to it.
@@ -281,6 +285,8 @@ class AsyncioTransport(AsyncHooks):
             return
         else:
             if when < inf:
+                if when - self._loop.time() > FAR:
+                    when = ceil(when / GRID) * GRID
                 self._timer = self._loop.call_at(when, self._look_at_timers)
 
     def _give_up(self, error: PeerTimeout) -> None:

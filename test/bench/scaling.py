@@ -1,0 +1,315 @@
+"""What one process holds: ``python -m test.bench.scaling [--connections N]``; docs/topics/scaling.md has the figures.
+
+The server is a process of its own, asyncio with the defaults of `serve`; the peers are raw sockets in
+this one. What it prints last is JSON, which `example/capacity.py` reads. It needs Linux.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import selectors
+import socket
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from test.client.peers import frame, request, server_context
+from ws4py_ng.pubsub import Hub
+from ws4py_ng.server.asyncioserver import serve
+from ws4py_ng.websocket import WebSocket
+
+TICKS = os.sysconf("SC_CLK_TCK")
+HOST = "127.0.0.1"
+IDLE = 20.0
+hub = Hub()
+
+
+class Member(WebSocket):
+    """Be in a topic; publish what begins with ``!``, echo the rest."""
+
+    def opened(self) -> None:
+        hub.subscribe(self, "all")
+
+    def received_message(self, message: Any) -> None:
+        if message.data[:1] == b"!":
+            hub.publish("all", message.data, True)
+        else:
+            self.send(message.data, True)
+
+
+async def _serve(uvloop: bool, tls: bool) -> None:
+    context = server_context() if tls else None
+    async with serve(Member, HOST, 0, max_connections=100_000, ssl_context=context) as server:
+        sys.stdout.write(f"{server.port}\n")
+        sys.stdout.flush()
+        await server.serve_forever()
+
+
+class Peer:
+    """Be one connection of the crowd."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.buffer = b""
+        self.count = 0
+
+    def read(self) -> list[bytes]:
+        """Return the payloads that came; answer Pings."""
+        try:
+            data = self.sock.recv(1 << 18)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return []
+        if not data:
+            raise ConnectionError("a connection has ended")
+        self.buffer += data
+        found = []
+        while len(self.buffer) >= 2:
+            size, start = self.buffer[1], 2
+            if size == 126:
+                size, start = int.from_bytes(self.buffer[2:4], "big"), 4
+            if len(self.buffer) < start + size:
+                break
+            payload = self.buffer[start : start + size]
+            if self.buffer[0] == 0x89:
+                self.sock.send(frame(10, payload))
+            else:
+                found.append(payload)
+            self.buffer = self.buffer[start + size :]
+        self.count += len(found)
+        return found
+
+
+class Crowd:
+    """Be all peers of one server process."""
+
+    def __init__(self, arguments: argparse.Namespace, tls: bool = False) -> None:
+        flags = [flag for flag, on in (("--uvloop", arguments.uvloop), ("--tls", tls)) if on]
+        command = [sys.executable, "-m", "test.bench.scaling", "--serve", *flags]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert self.process.stdout is not None
+        self.port = int(self.process.stdout.readline())
+        self.selector = selectors.DefaultSelector()
+        self.peers: list[Peer] = []
+        self._tls: ssl.SSLContext | None = None
+        if tls:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._tls.check_hostname, self._tls.verify_mode = False, ssl.CERT_NONE
+
+    def join(self, count: int, watched: bool = True) -> list[Peer]:
+        """Connect so many more."""
+        fresh = []
+        for _ in range(count):
+            sock: Any = socket.create_connection((HOST, self.port), 20)
+            if self._tls is not None:
+                sock = self._tls.wrap_socket(sock)
+            sock.sendall(request(port=self.port))
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += sock.recv(1)
+            assert b" 101 " in head, head
+            sock.setblocking(False)
+            fresh.append(Peer(sock))
+            if watched:
+                self.selector.register(sock, selectors.EVENT_READ, fresh[-1])
+        self.peers += fresh
+        return fresh
+
+    def pump(self, seconds: float) -> list[tuple[Peer, bytes, float]]:
+        """Read what comes within a time; each with when it came."""
+        came = []
+        for key, _ in self.selector.select(seconds):
+            now = monotonic()
+            came += [(key.data, payload, now) for payload in key.data.read()]
+        return came
+
+    def cpu(self) -> float:
+        """Return the seconds of CPU that the server has used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def memory(self) -> int:
+        """Return what the server has of memory, in bytes."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError("no VmRSS")
+
+    def close(self) -> None:
+        """End the server and all peers."""
+        self.process.kill()
+        self.process.wait()
+        for peer in self.peers:
+            peer.sock.close()
+        self.selector.close()
+
+
+def hold(arguments: argparse.Namespace) -> dict[str, float]:
+    """Hold many connections: memory, idle CPU, a broadcast to all."""
+    crowd = Crowd(arguments)
+    try:
+        before = crowd.memory()
+        begun, cpu = monotonic(), crowd.cpu()
+        crowd.join(arguments.connections)
+        handshake = (crowd.cpu() - cpu) / arguments.connections
+        joined = monotonic() - begun
+        memory = (crowd.memory() - before) / arguments.connections
+        begun, cpu = monotonic(), crowd.cpu()
+        while monotonic() < begun + IDLE:
+            crowd.pump(0.1)
+        idle = (crowd.cpu() - cpu) / (monotonic() - begun)
+        payload = b"!" + bytes(99)
+        costs, times = [], []
+        for _ in range(10):
+            for peer in crowd.peers:
+                peer.count = 0
+            left, begun, cpu = len(crowd.peers), monotonic(), crowd.cpu()
+            crowd.peers[0].sock.send(frame(2, payload))
+            while left:
+                left -= sum(payload == each for _, each, _ in crowd.pump(1.0))
+            times.append(monotonic() - begun)
+            costs.append((crowd.cpu() - cpu) / len(crowd.peers))
+            assert all(peer.count == 1 for peer in crowd.peers)
+        return {
+            "connections": len(crowd.peers),
+            "connect_seconds": joined,
+            "handshake_us": handshake * 1e6,
+            "memory_bytes": memory,
+            "idle_cpu_percent": idle * 100,
+            "broadcast_us": sum(costs) / len(costs) * 1e6,
+            "broadcast_seconds": sorted(times)[len(times) // 2],
+        }
+    finally:
+        crowd.close()
+
+
+def echo(arguments: argparse.Namespace) -> dict[str, float]:
+    """Let a hundred peers send and wait for the answer."""
+    crowd = Crowd(arguments)
+    try:
+        message = frame(2, bytes(100))
+        for peer in crowd.join(100):
+            peer.sock.send(message)
+        done, begun, cpu = 0, monotonic(), crowd.cpu()
+        while monotonic() < begun + 5:
+            for peer, _, _ in crowd.pump(1.0):
+                peer.sock.send(message)
+                done += 1
+        return {"message_us": (crowd.cpu() - cpu) / done * 1e6, "messages_per_second": done / (monotonic() - begun)}
+    finally:
+        crowd.close()
+
+
+def p99(arguments: argparse.Namespace, stuck: bool) -> float:
+    """Publish 10 kB a hundred times a second to fifty members; one more may read nothing."""
+    crowd = Crowd(arguments)
+    try:
+        [boss] = crowd.join(1)
+        if stuck:
+            crowd.join(1, watched=False)
+        crowd.join(50)
+        late = []
+        begun = monotonic()
+        for number in range(400):
+            due = begun + number * 0.01
+            while (wait := due - monotonic()) > 0:
+                late += [now - float(payload[1:21]) for _, payload, now in crowd.pump(wait)]
+            boss.sock.send(frame(2, b"!%020.9f" % monotonic() + bytes(10_000)))
+        return sorted(late)[int(len(late) * 0.99)]
+    finally:
+        crowd.close()
+
+
+def tls(arguments: argparse.Namespace) -> dict[str, float]:
+    """Hold a thousand connections of TLS."""
+    crowd = Crowd(arguments, tls=True)
+    try:
+        crowd.join(10)
+        before, cpu = crowd.memory(), crowd.cpu()
+        crowd.join(1000)
+        return {
+            "tls_memory_bytes": (crowd.memory() - before) / 1000,
+            "tls_handshake_us": (crowd.cpu() - cpu) / 1000 * 1e6,
+        }
+    finally:
+        crowd.close()
+
+
+def bus() -> dict[str, float]:
+    """Let a parent pass publishes on to three processes; its CPU, for each frame that it sends."""
+    from ws4py_ng.pubsub.relay import _HEAD, Relay
+
+    async def run() -> float:
+        relay = Relay()
+        pairs = [socket.socketpair() for _ in range(4)]
+        for ours, theirs in pairs:
+            await relay.add(ours)
+            theirs.setblocking(False)
+        loop = asyncio.get_running_loop()
+        for _, theirs in pairs[1:]:
+            await loop.sock_sendall(theirs, _HEAD.pack(3, 3, 2) + b"all")
+        await asyncio.sleep(0.05)
+        pid = os.fork()
+        if not pid:  # the processes, which only read and write
+            data, reader = (_HEAD.pack(123, 3, 1) + b"all" + bytes(120)) * 20, selectors.DefaultSelector()
+            for _, theirs in pairs[1:]:
+                reader.register(theirs, selectors.EVENT_READ)
+            pairs[0][1].setblocking(True)
+            for _ in range(1000):
+                pairs[0][1].sendall(data)
+                for key, _ in reader.select(0):
+                    key.fileobj.recv(1 << 20)  # type: ignore[union-attr]
+            pairs[0][1].shutdown(socket.SHUT_WR)
+            while reader.select(0.2):
+                for key, _ in reader.select(0):
+                    key.fileobj.recv(1 << 20)  # type: ignore[union-attr]
+            os._exit(0)
+        begun = resource.getrusage(resource.RUSAGE_SELF)
+        while not os.waitpid(pid, os.WNOHANG)[0]:
+            await asyncio.sleep(0.01)
+        ended = resource.getrusage(resource.RUSAGE_SELF)
+        assert relay.lost == 0
+        for _, theirs in pairs:
+            theirs.close()
+        relay.close()
+        return ended.ru_utime + ended.ru_stime - begun.ru_utime - begun.ru_stime
+
+    return {"relay_us": asyncio.run(run()) / (3 * 20_000) * 1e6}
+
+
+def main() -> None:
+    """Measure, or be the server."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--connections", type=int, default=9000)
+    parser.add_argument("--uvloop", action="store_true")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--tls", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if arguments.serve:
+        if arguments.uvloop:
+            import uvloop
+
+            uvloop.run(_serve(True, arguments.tls))
+        else:
+            asyncio.run(_serve(False, arguments.tls))
+        return
+    figures: dict[str, float] = {**hold(arguments), **echo(arguments), **tls(arguments), **bus()}
+    alone, beside = [], []
+    for _ in range(3):  # in turn, as the machine has other things to do as well
+        alone.append(p99(arguments, False))
+        beside.append(p99(arguments, True))
+    figures["p99_ms"] = sorted(alone)[1] * 1000
+    figures["p99_ms_beside_one_that_never_reads"] = sorted(beside)[1] * 1000
+    print(json.dumps({name: round(value, 3) for name, value in figures.items()}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

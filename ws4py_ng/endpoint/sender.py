@@ -50,6 +50,22 @@ _new_decoder = codecs.getincrementaldecoder("utf-8")
 class Sender:
     """Send on one connection, from any thread that its transport knows."""
 
+    # Read for every message, and kept out of the instance's dict, which grows beyond 30 names.
+    __slots__ = (
+        "__weakref__",
+        "_crowded",
+        "_fragmenting",
+        "_frames_sent",
+        "_full",
+        "_outbox",
+        "_outbox_size",
+        "_state",
+        "_stream",
+        "_tenants",
+        "_transport",
+        "_waited_for",
+    )
+
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._transport: Transport = NO_TRANSPORT

@@ -50,6 +50,13 @@ class Ending(NamedTuple):
 class Endpoint(Sender):
     """Be the base of every WebSocket: subclass, and override the hooks."""
 
+    __slots__ = (
+        "_begun",
+        "_ended",
+        "_keepalive",
+        "_limits",
+    )
+
     def __init__(self, stream: Stream, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(stream)
         self._limits = limits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -32,11 +33,17 @@ def environ_of(request: Request, scheme: str, local: Any, peer: Any) -> dict[str
     for name, value in request.headers.items():
         if "_" in name:
             continue  # it could pass for the header with "-", which a proxy has checked
-        key = name.upper().replace("-", "_")
-        key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+        key = _key_of(name)
         joint = "; " if key == "HTTP_COOKIE" else ", "
         environ[key] = f"{environ[key]}{joint}{value}" if key in environ else value
     return environ
+
+
+@lru_cache(256)
+def _key_of(name: str) -> str:
+    """Give the key of a header; connections share it, as they mostly have the same headers."""
+    key = name.upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
 def path_and_query(request: Request) -> tuple[str, str]:

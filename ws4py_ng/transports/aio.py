@@ -24,6 +24,7 @@ from ..exc import ConnectionClosed
 from ..keepalive import PeerTimeout
 from ..limits import LARGE_READ
 from .async_hooks import AsyncHooks
+from .asynciokit import Once
 from .outlet import Drained
 from .parting import Parting, read_buffer
 
@@ -49,6 +50,24 @@ class AsyncioTransport(AsyncHooks):
     ``on_gone`` when the connection is closed as well; `wait_ended` and `wait_gone` wait for that.
     """
 
+    __slots__ = (
+        "_at_eof",
+        "_busy",
+        "_ended",
+        "_gone",
+        "_held",
+        "_lasting",
+        "_parting",
+        "_portion",
+        "_resting",
+        "_timer",
+        "_view",
+        "_why",
+        "ending",
+        "on_end",
+        "on_gone",
+    )
+
     def __init__(self, ws: Endpoint, limits: Limits) -> None:
         super().__init__(ws, limits)
         self._view = read_buffer(self._loop, max(limits.read_size, LARGE_READ))
@@ -60,8 +79,8 @@ class AsyncioTransport(AsyncHooks):
         self._timer: asyncio.TimerHandle | None = None
         self._why: PeerTimeout | None = None
         self._parting: Parting | None = None
-        self._ended = asyncio.Event()
-        self._gone = asyncio.Event()
+        self._ended = Once()
+        self._gone = Once()
         self._lasting: asyncio.Task[None] | None = None
         self.ending: Ending | None = None
         self.on_end: Callable[[], object] | None = None
@@ -196,7 +215,7 @@ class AsyncioTransport(AsyncHooks):
         self._resting = False
         self._turn(self._session.send, None)
         while self._backlog and self._session is not None and self._task is None and not self._resting:
-            data = self._backlog.popleft()
+            data = self._backlog.pop(0)
             self._turn(self._session.throw if isinstance(data, Exception) else self._session.send, data)
         self._unhold()
 

@@ -8,7 +8,6 @@ program does, ends the connection: the peer is told 1001, and `closed` is called
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Generator
 from time import monotonic
 from types import coroutine
@@ -32,13 +31,22 @@ _tasks: set[asyncio.Task[None]] = set()
 class AsyncHooks(Outlet):
     """Drive a session that has awaited something."""
 
+    __slots__ = (
+        "_backlog",
+        "_fed_at",
+        "_is_cancelled",
+        "_session",
+        "_task",
+        "_wakeup",
+    )
+
     def __init__(self, ws: Endpoint, limits: Limits) -> None:
         super().__init__(ws, limits)
         self._session: Generator[Step, Any, Ending] | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_cancelled = False
         self._fed_at: float | None = None
-        self._backlog: deque[bytes | Exception] = deque()
+        self._backlog: list[bytes | Exception] = []  # of a read or two: then reading is held
         self._wakeup: asyncio.Future[None] | None = None
 
     # What the receiving half does
@@ -106,7 +114,7 @@ class AsyncHooks(Outlet):
         except asyncio.CancelledError:
             self._say_goodbye()
             return self._resume(session.send, b"")
-        data = self._backlog.popleft()
+        data = self._backlog.pop(0)
         self._fed_at = monotonic()
         return self._resume(session.throw if isinstance(data, Exception) else session.send, data)
 

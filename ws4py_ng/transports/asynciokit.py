@@ -9,7 +9,34 @@ from typing import Any
 
 from .kits import LAST_WORDS
 
-__all__ = ["AsyncioKit", "open_kit"]
+__all__ = ["AsyncioKit", "Once", "open_kit"]
+
+
+class Once:
+    """Let tasks wait for what happens once: an asyncio.Event that has no memory until one does."""
+
+    __slots__ = ("_event", "_has_happened")
+
+    def __init__(self) -> None:
+        self._has_happened = False
+        self._event: asyncio.Event | None = None
+
+    def is_set(self) -> bool:
+        """Tell whether it has happened."""
+        return self._has_happened
+
+    def set(self) -> None:
+        """Let it have happened; twice is no harm."""
+        self._has_happened = True
+        if self._event is not None:
+            self._event.set()
+
+    async def wait(self) -> None:
+        """Wait for it."""
+        if not self._has_happened:
+            if self._event is None:
+                self._event = asyncio.Event()
+            await self._event.wait()
 
 
 class AsyncioKit:

@@ -64,7 +64,7 @@ class AsyncFragments(OwnFragments):
         self._ws = ws
         self._new_kit = kit
         self._limit = limit
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[_Waiting] | None = None  # made when it is needed: an empty one has 600 bytes
         self._queued = 0
         self._sending: _Sending | None = None
 
@@ -97,6 +97,8 @@ class AsyncFragments(OwnFragments):
             )
         waiting = _Waiting(self, send, size)
         self._queued += size
+        if self._queue is None:
+            self._queue = deque()
         self._queue.append(waiting)
         return waiting
 

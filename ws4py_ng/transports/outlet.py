@@ -51,6 +51,26 @@ LARGE_PIECE = 64 * 1024
 class Outlet(asyncio.BufferedProtocol):
     """Carry the outbox of a WebSocket to an asyncio transport."""
 
+    __slots__ = (
+        "__weakref__",
+        "_drained",
+        "_handed_over",
+        "_in_turn",
+        "_is_plain",
+        "_limits",
+        "_loop",
+        "_rest",
+        "_room",
+        "_taken",
+        "_thread",
+        "_ticked",
+        "_transport",
+        "_write_timer",
+        "_ws",
+        "fragments",
+        "guard",
+    )
+
     def __init__(self, ws: Endpoint, limits: Limits) -> None:
         self._ws = ws
         self._limits = limits

@@ -46,13 +46,19 @@ def unpack(sdist: Path, where: Path, folder: str = "test", target: str = "test_o
 
 
 def outcomes(
-    folder: Path, files: Iterable[str], plugin: str = PLUGIN, python: str = sys.executable, **variables: str
+    folder: Path,
+    files: Iterable[str],
+    plugin: str = PLUGIN,
+    python: str = sys.executable,
+    timeout: float | None = None,
+    **variables: str,
 ) -> tuple[dict[tuple[str, str], bool], str]:
     """Run test files: whether each test has passed, by module and name, and what pytest printed."""
     result = folder / "result.xml"
     (folder / "pytest.ini").write_text("[pytest]\n")
     options = ["-q", "-p", plugin, "-p", "no:cacheprovider", "-c", "pytest.ini", f"--junit-xml={result}"]
     options += ["--continue-on-collection-errors"]  # the counts then show which files are well
+    options += [] if timeout is None else [f"--timeout={timeout:g}"]
     command = [python, "-m", "pytest", *options, *(f"{name}.py" for name in files)]
     environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
     environ |= {"PYTHONPATH": os.pathsep.join((str(REPO), str(folder))), "PYTHONDONTWRITEBYTECODE": "1"} | variables

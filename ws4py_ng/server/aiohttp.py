@@ -25,11 +25,12 @@ from ..handshake import Headers, OriginRule, Request, Response, refuse
 from ..limits import DEFAULT_LIMITS, Limits
 from ..transports.aio import AsyncioTransport
 from .acceptor import Acceptor, Handlers, environ_of
+from .asyncioconversation import begin, make
 
 if TYPE_CHECKING:
     from ..websocket import WebSocket
 
-__all__ = ["websocket_handler"]
+__all__ = ["converse", "turn_away", "websocket_handler"]
 
 DRAIN_REASON = "Server is shutting down"
 MOMENT = 0.2
@@ -65,12 +66,7 @@ def websocket_handler(
     connections: set[WebSocket] = set()
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        received = Request(
-            request.method,
-            request.raw_path,
-            Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers),
-            f"HTTP/{request.version.major}.{request.version.minor}",
-        )
+        received = _received(request)
         try:
             if len(connections) >= max_connections:
                 raise HandshakeError(f"There are {max_connections} connections already", 503)
@@ -95,6 +91,53 @@ def websocket_handler(
         return response
 
     return handle
+
+
+async def converse(request: web.Request, acceptor: Acceptor) -> WebSocket:
+    """Take the connection of a request and let the loop read it, while the handler sends and receives.
+
+    Whatever the handler then returns is not sent. Raises HandshakeError, see `turn_away`.
+    """
+    received = _received(request)
+    _, accepted = acceptor.accept(received)
+    transport = request.transport
+    if transport is None:
+        raise ConnectionResetError("The peer has left")
+    ws = make(acceptor, received, accepted, request.scheme, transport)
+    response = _Upgrade(accepted.response)
+    await response.prepare(request)
+    http: Any = request.protocol
+    local, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+    tap = acceptor.tap_hosted("aiohttp", local, peer, received, response.answer, request.scheme == "https")
+    leftover, http._message_tail = http._message_tail, b""
+    # What the handler returns would be sent behind our frames.
+    http.transport = None
+    if transport.is_reading() is False:
+        transport.resume_reading()
+    carrier = begin(ws, transport, tap, leftover)
+    watch = _Watch(ws, carrier, http._manager, transport)
+    if http._close:
+        watch.close()
+    carrier.on_end = lambda: http.connection_lost(None)
+    return ws
+
+
+async def turn_away(request: web.Request, error: HandshakeError) -> None:
+    """Answer a refusal where the handler cannot be left to do it, and end the connection."""
+    refusal = _refusal(refuse(error))
+    await refusal.prepare(request)
+    await refusal.write_eof()
+    if request.transport is not None:
+        request.transport.close()
+
+
+def _received(request: web.Request) -> Request:
+    return Request(
+        request.method,
+        request.raw_path,
+        Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers),
+        f"HTTP/{request.version.major}.{request.version.minor}",
+    )
 
 
 class _Upgrade(web.StreamResponse):

@@ -9,25 +9,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from ..codes import NORMAL_CLOSURE
 from ..endpoint import Buffer
 from ..exc import HandshakeError
+from ..handshake import refuse
 from ..messaging import TextMessage
 from ..receiving import BlockingReceiver
 from ..transports import thread_kit
 from ..transports.handover import Environ, StartResponse, find, protocol_of
 from ..websocket import WebSocket
-from .acceptor import Acceptor
+from .acceptor import Acceptor, plain
 from .crew import crew_of
 from .wsgi import Opening, not_here
 from .wsgiutils import request_from_environ
 
-__all__ = ["Connection", "Conversation", "converse", "run_beside", "value_of"]
+__all__ = ["Connection", "Conversation", "converse", "run_beside", "turn_away", "value_of"]
 
 logger = logging.getLogger("ws4py_ng")
+
+# How long a peer that is refused may take to hear of it.
+MOMENT = 1.0
 
 Spawn = Callable[[Callable[[], object]], object]
 
@@ -42,19 +46,27 @@ def value_of(message: Any) -> str | bytes:
 
 
 class Conversation:
-    """Hold a connection that was taken from a WSGI server, and is being read."""
+    """Hold a connection that was taken from a WSGI server, and is being read.
 
-    def __init__(self, ws: Any, host: str, kit: Any, leave: Callable[[], Iterable[bytes]]) -> None:
+    One that ``is_borrowed`` the server closes when the request ends.
+    """
+
+    def __init__(self, ws: Any, host: str, kit: Any, leave: Callable[[], Iterable[bytes]], is_borrowed: bool) -> None:
         self.ws = ws
         self.host = host
         self.subprotocol: str | None = next(iter(ws.protocols or ()), None)
         self.extensions: list[str] = list(ws.extensions or ())
         self.leave = leave
+        self.is_borrowed = is_borrowed
         self._ended: Any = kit.KIT.event()
 
     def end(self, code: int = NORMAL_CLOSURE, reason: str | Buffer = "") -> None:
         """Close, if that was not done, and wait until the connection is gone: `Limits.close_timeout` at most."""
         self.ws.close(code, reason)
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until the connection is gone."""
         self._ended.wait()
 
 
@@ -85,7 +97,7 @@ def converse(
         opening.enter_context(crew.opening(kit))
         opened = Opening(acceptor, request, handler, accepted, environ, start_response)
         ws = opened.converse(found, kit)
-        conversation = Conversation(ws, found.host, kit, found.leave)
+        conversation = Conversation(ws, found.host, kit, found.leave, ws.sock is found.sock)
         left = opening.pop_all()
 
         def read() -> None:
@@ -97,6 +109,17 @@ def converse(
 
         (spawn or kit.KIT.spawn)(read)
     return conversation
+
+
+def turn_away(environ: Environ, error: HandshakeError) -> None:
+    """Answer a refusal where the server cannot be left to do it."""
+    found = find(environ)
+    if found is not None:
+        sock, _ = found.take()
+        with suppress(OSError):
+            sock.settimeout(MOMENT)
+            sock.sendall(plain(refuse(error)).to_bytes())
+        sock.close()
 
 
 def run_beside(ws: Any, kit: Any) -> None:

@@ -215,19 +215,15 @@ class Opening:
         return found.leave()
 
     def converse(self, found: Handover, kit: ModuleType) -> WebSocket:
-        """Take the connection, or borrow that of a greenlet, for somebody who reads beside the application."""
-        told = self._start_response is not None and found.informed
-        sock, ahead = found.take() if found.kit is None else (found.sock, found.buffered())
+        """Take the connection, for somebody who reads beside the application."""
+        if self._start_response is not None and found.informed and not found.answers:
+            self._answer()
+        sock, ahead = found.take()
         try:
             ws = self._make(sock)
             kit.adopt(ws)
-            if told:
-                write = self._answer()
-                if found.answers:
-                    write(b"")
-            if not (told and found.answers):
-                sock.settimeout(self._acceptor.limits.open_timeout)
-                sock.sendall(self._accepted.response.to_bytes())
+            sock.settimeout(self._acceptor.limits.open_timeout)
+            sock.sendall(self._accepted.response.to_bytes())
         except BaseException:
             sock.close()
             raise

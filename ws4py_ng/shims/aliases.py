@@ -20,6 +20,7 @@ __all__ = ["NAMES", "AliasFinder", "install", "install_as_ws4py"]
 # What can be installed, and what answers for it.
 NAMES = {
     "ws4py": "ws4py_ng",
+    "simple_websocket": "ws4py_ng.shims.simple_websocket",
     "geventwebsocket": "ws4py_ng.shims.geventwebsocket",
     "eventlet.websocket": "ws4py_ng.shims.eventlet.websocket",
 }

@@ -6,6 +6,7 @@ For programs that run on eventlet already. Its own documentation discourages new
 from __future__ import annotations
 
 import _socket
+import socket as _plain
 import ssl as _ssl
 from collections.abc import Callable, Iterable
 from time import monotonic
@@ -29,6 +30,7 @@ __all__ = [
     "queue",
     "serve",
     "socket",
+    "take",
     "wait_until",
     "watch",
     "wrap_tls",
@@ -68,6 +70,16 @@ def _shut(sock: Any, how: int) -> None:
 def adopt(ws: Any) -> None:
     """Let a WebSocket be served by greenlets, many of which may send."""
     cooperative.adopt(ws, KIT)
+
+
+def take(sock: Any, dummy: int) -> Any:
+    """Move a connection to a new socket; the server's own lives on with another descriptor. TLS stays where it is."""
+    if hasattr(sock, "unwrap"):
+        _socket.close(dummy)
+        return sock
+    live = socket.socket(sock.fd)
+    socket.socket.__init__(sock, _plain.socket(fileno=dummy))
+    return live
 
 
 def serve(ws: Any) -> None:

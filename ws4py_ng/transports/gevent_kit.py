@@ -5,6 +5,7 @@ Nothing needs to be monkey-patched: locks, sockets and TLS are gevent's own.
 
 from __future__ import annotations
 
+import _socket
 import ssl as _ssl
 from collections.abc import Callable, Iterable
 from time import monotonic
@@ -30,6 +31,7 @@ __all__ = [
     "serve",
     "socket",
     "spawn",
+    "take",
     "wait_until",
     "watch",
     "wrap_tls",
@@ -67,6 +69,18 @@ def _shut(sock: Any, how: int) -> None:
 def adopt(ws: Any) -> None:
     """Let a WebSocket be served by greenlets, many of which may send."""
     cooperative.adopt(ws, KIT)
+
+
+def take(sock: Any, dummy: int) -> Any:
+    """Move a connection to a new socket; the server's own lives on with another descriptor. TLS stays where it is."""
+    if hasattr(sock, "unwrap"):
+        _socket.close(dummy)
+        return sock
+    family, kind, proto = sock.family, sock.type, sock.proto
+    live = socket.socket(family, kind, proto, fileno=sock.detach())
+    socket.socket.__init__(sock, _socket.AF_UNIX, _socket.SOCK_STREAM, 0, dummy)
+    sock._closed = False  # detach() says that it is
+    return live
 
 
 def serve(ws: Any) -> None:

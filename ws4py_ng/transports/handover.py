@@ -66,13 +66,15 @@ class Handover:
         """The module with the kit of this socket's kind; None for threads."""
         return kit_of(self.sock)
 
-    def take(self) -> tuple[socket.socket, bytes]:
+    def take(self) -> tuple[Any, bytes]:
         """Make the connection ours: return its socket, and what the server has read of it already.
 
-        The socket blocks and has no timeout, whatever the server had set.
+        The socket blocks and has no timeout, whatever the server had set. Of gevent and eventlet, whose
+        servers then go on with a dummy as well, a connection with TLS stays theirs.
         """
         ahead = self.buffered()
-        return _swapped(self.sock), ahead
+        kit = self.kit
+        return (_swapped(self.sock) if kit is None else kit.take(self.sock, _dummy().detach())), ahead
 
 
 def find(environ: Environ) -> Handover | None:
@@ -146,10 +148,15 @@ def _swapped(sock: socket.socket) -> socket.socket:
     return live
 
 
-def _make_dummy(sock: socket.socket) -> None:
-    """Give a socket object without a descriptor one that reads the end and takes nothing."""
+def _dummy() -> socket.socket:
     dummy, other = socket.socketpair()
     other.close()
+    return dummy
+
+
+def _make_dummy(sock: socket.socket) -> None:
+    """Give a socket object without a descriptor one that reads the end and takes nothing."""
+    dummy = _dummy()
     family, kind, proto = dummy.family, dummy.type, dummy.proto
     # The base's: SSLSocket has none, and socket's would forget how many files there are of it.
     _socket.socket.__init__(sock, family, kind, proto, dummy.detach())

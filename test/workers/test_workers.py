@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import sys
 import threading
 from contextlib import ExitStack
 from http import HTTPStatus
@@ -12,13 +14,13 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from test.client.peers import WAIT, close_frame
+from test.client.peers import WAIT, Peer, certificates, client_context, close_frame, request
 from test.many import eventually
-from test.programs import ROOT, WS4PY_NG, run
+from test.programs import ROOT, WS4PY_NG, Program, run
 from test.pubsub.brokers import nats_server, redis_server
 from test.pubsub.crowd import Crowd, Face
 
-from .programs import answer, ask, gather, pid, port_of, workers
+from .programs import APP, answer, ask, gather, pid, port_of, workers
 
 MEMBERS = 200
 EXAMPLE = "workers_chat"
@@ -276,3 +278,57 @@ def test_the_example_is_a_chat_over_all_workers() -> None:
 
         assert eventually(all_have_heard)
         assert {b"hello"} == {payload for face in faces for payload in face.payloads}
+
+
+SHARED = """
+import sys
+from ws4py_ng.workers import Supervisor, listen
+listeners = listen("127.0.0.1", 0, 2, spreads=False)
+command = [sys.executable, "-W", "error", "-m", "ws4py_ng", "serve", "--workers", "2", "--app", sys.argv[1]]
+port = listeners[0][0].getsockname()[1]
+ready = lambda: print(f"listening on ws://127.0.0.1:{port}/", flush=True)
+sys.exit(Supervisor(command, listeners, bound=20, on_ready=ready).run())
+"""
+
+
+def test_workers_share_one_socket_where_the_system_does_not_spread_connections() -> None:
+    with Program([sys.executable, "-W", "error", "-c", SHARED, APP]) as program, Crowd() as crowd:
+        port = port_of(program)
+        faces = crowd.join(port, 20)
+        victim = pid(faces[0])
+        others = [face for face in faces if pid(face) != victim]
+        os.kill(victim, signal.SIGKILL)
+        assert eventually(lambda: all(face.ended for face in faces if pid(face) == victim))
+        again = crowd.join(port, 20)
+        assert victim not in {pid(face) for face in again}
+        program.send_signal(signal.SIGHUP)
+        assert eventually(lambda: all(face.ended for face in [*others, *again]))
+        program.send_signal(signal.SIGTERM)
+        assert 0 == program.status()
+        assert {1001} == {face.code for face in [*others, *again]}
+
+
+def test_workers_speak_tls_and_so_does_the_parent_that_answers_while_they_end(tmp_path: Path) -> None:
+    pem = tmp_path / "server.pem"
+    certificates().server.private_key_and_cert_chain_pem.write_to_path(pem)
+    with workers(2, "--certfile", str(pem)) as program:
+        port = port_of(program)
+        with tls_peer(port, b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n") as peer:
+            assert b"HTTP/1.1 200 OK" == peer.take_head()[:15]
+        with tls_peer(port, request(port=port)) as mute:
+            assert b"HTTP/1.1 101" == mute.take_head()[:12]
+            assert mute.take_frame()[1].startswith(b"pid ")
+            program.send_signal(signal.SIGTERM)
+            assert b"\x03\xe9" == mute.take_frame()[1][:2]
+            with tls_peer(port, b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n") as peer:
+                assert b"HTTP/1.1 503" == peer.take_head()[:12]
+            mute.send(close_frame(1001))
+        assert 0 == program.status()
+
+
+def tls_peer(port: int, first: bytes) -> Peer:
+    """Connect by TLS, and send something."""
+    sock = socket.create_connection(("127.0.0.1", port), WAIT)
+    peer = Peer(client_context().wrap_socket(sock, server_hostname="localhost"))
+    peer.send(first)
+    return peer

@@ -11,9 +11,9 @@ from pathlib import Path
 from .cases import CASES
 from .goals import judge
 from .process import ROOT
-from .report import replace_tables, to_json, to_markdown, to_text
+from .report import from_json, replace_tables, to_json, to_markdown, to_text
 from .run import Results, run, say
-from .samples import FULL, QUICK, all_names, entries_of
+from .samples import FULL, QUICK, Effort, all_names, entries_of
 from .table import Entry
 
 EPILOG = """
@@ -21,8 +21,9 @@ EPILOG = """
   --only echo-32-many                            one case, all programs
   --only echo-32-many,ng/asyncio,picows          one case, two programs
   --only 'tls-*' --only 'ng/*'                   the cases of TLS, our servers
-A run of everything writes docs/performance.json, .svg and the tables of docs/performance.md. Any
-other writes below .reports/bench/ only.
+A run of everything writes docs/performance.json, .svg and the tables of docs/performance.md; with
+--update a run of some cases, with all their programs, takes the place of these cases there. Any other
+writes below .reports/bench/ only.
 """
 
 
@@ -54,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--only", action="append", default=[], metavar="NAMES", help="cases and programs, see below")
     parser.add_argument("--quick", action="store_true", help="less of everything: figures to be taken with caution")
+    parser.add_argument("--update", action="store_true", help="put the cases that are run into docs/")
     parser.add_argument("--list", action="store_true", help="print the cases and their programs")
     options = parser.parse_args(arguments)
     chosen = choose(options.only)
@@ -63,20 +65,40 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     effort = QUICK if options.quick else FULL
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(f"{parser.prog} was told to end"))
+    if options.update and (options.quick or not _is_whole(chosen)):
+        parser.error("--update takes whole cases: no --quick, and no names of programs in --only")
     results = run(chosen, effort)
     outcomes = judge(results)
     print(to_text(results, outcomes))
-    is_all = not options.only and not options.quick
-    folder = ROOT / "docs" if is_all else ROOT / ".reports" / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    Path(folder, "performance.json").write_text(to_json(results, outcomes, effort), encoding="utf-8")
-    if is_all:
-        from .chart import draw
-
-        replace_tables(folder / "performance.md", to_markdown(results, outcomes, effort))
-        draw(results, folder / "performance.svg")
-    say(f"written: {folder / 'performance.json'}")
+    if options.update or (_is_whole(chosen) and set(chosen) == set(CASES) and not options.quick):
+        _publish(results, effort)
+    else:
+        folder = ROOT / ".reports" / "bench"
+        folder.mkdir(parents=True, exist_ok=True)
+        Path(folder, "performance.json").write_text(to_json(results, outcomes, effort), encoding="utf-8")
+        say(f"written: {folder / 'performance.json'}")
     return 1 if _ours_failed(results) else 0
+
+
+def _is_whole(chosen: dict[str, list[Entry]]) -> bool:
+    """Tell whether each case has all its programs."""
+    return all(len(entries) == len(entries_of(CASES[name])) for name, entries in chosen.items())
+
+
+def _publish(found: Results, effort: Effort) -> None:
+    """Write docs/; cases that were not run stay as they were."""
+    from .chart import draw
+
+    folder = ROOT / "docs"
+    data = folder / "performance.json"
+    before = from_json(data.read_text(encoding="utf-8")) if data.exists() else {}
+    merged = {**before, **found}
+    results = {name: merged[name] for name in CASES if name in merged}
+    outcomes = judge(results)
+    data.write_text(to_json(results, outcomes, effort), encoding="utf-8")
+    replace_tables(folder / "performance.md", to_markdown(results, outcomes, effort))
+    draw(results, folder / "performance.svg")
+    say(f"written: {data}, .md and .svg")
 
 
 def _ours_failed(results: Results) -> bool:

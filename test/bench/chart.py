@@ -7,7 +7,8 @@ from typing import Any
 
 import matplotlib
 
-from .cases import CASES
+from .cases import CASES, Case
+from .report import figure_of
 from .run import Results, Series
 
 matplotlib.use("svg")
@@ -41,7 +42,7 @@ def draw(results: Results, path: Path) -> None:
     with matplotlib.rc_context({"svg.hashsalt": "ws4py_ng", "svg.fonttype": "none", "font.size": 9}):
         figure, axes = pyplot.subplots(2, 2, figsize=(11, 8.4), layout="constrained")
         for axis, case in zip(axes.flat, panels, strict=False):
-            _panel(axis, CASES[case].title, results[case])
+            _panel(axis, CASES[case], results[case])
         for axis in axes.flat[len(panels) :]:
             axis.set_axis_off()
         figure.suptitle("Echo servers: CPU time of the server per message (less is better, logarithmic)")
@@ -51,7 +52,7 @@ def draw(results: Results, path: Path) -> None:
     path.write_text("".join(f"{line.rstrip()}\n" for line in path.read_text().splitlines()))
 
 
-def _panel(axis: Any, title: str, found: dict[str, Series]) -> None:
+def _panel(axis: Any, case: Case, found: dict[str, Series]) -> None:
     shown = sorted(
         ((found[name].median / 1000, name) for name in SHOWN if name in found and found[name].samples), reverse=True
     )
@@ -59,8 +60,8 @@ def _panel(axis: Any, title: str, found: dict[str, Series]) -> None:
         return
     colours = [LIMIT if n.startswith("raw/") else OURS if n.startswith("ng/") else THEIRS for _, n in shown]
     bars = axis.barh([SHOWN[name] for _, name in shown], [cost for cost, _ in shown], color=colours)
-    axis.bar_label(bars, [f"{cost:.3g} µs" for cost, _ in shown], padding=3)
+    axis.bar_label(bars, [figure_of(case, cost * 1000) for cost, _ in shown], padding=3)
     axis.set_xscale("log")
     axis.set_xlim(shown[-1][0] / 2, shown[0][0] * 4)
-    axis.set_title(title)
+    axis.set_title(case.title)
     axis.spines[["top", "right"]].set_visible(False)

@@ -14,7 +14,7 @@ from .cases import CASES, Case
 from .goals import Outcome
 from .measure import machine
 from .run import Results, Series
-from .samples import Effort, entries_of
+from .samples import Effort, Sample, entries_of
 
 BEGIN, END = "<!-- made by test.bench -->", "<!-- end of what was made -->"
 
@@ -70,6 +70,24 @@ def _series_to_json(series: Series) -> dict[str, Any]:
         **({} if series.rate is None else {"rate": round(series.rate)}),
         **({} if series.size is None else {"size": round(series.size, 1)}),
     }
+
+
+def from_json(text: str) -> Results:
+    """Read the results that `to_json` wrote, of the cases and programs that there still are."""
+    return {
+        name: {
+            program: _series_from_json(series)
+            for program, series in case["programs"].items()
+            if program in entries_of(CASES[name])
+        }
+        for name, case in json.loads(text)["cases"].items()
+        if name in CASES
+    }
+
+
+def _series_from_json(told: dict[str, Any]) -> Series:
+    samples = [Sample(figure, told.get("rate"), told.get("size")) for figure in told.get("figures", ())]
+    return Series(samples, told.get("error"))
 
 
 def figure_of(case: Case, value: float) -> str:
@@ -148,7 +166,8 @@ def to_markdown(results: Results, outcomes: list[Outcome], effort: Effort) -> st
     versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
     lines = [
         f"Measured on {told['date']}: {computer['cpu']}, {computer['cpus']} CPUs, {computer['system']}, "
-        f"{computer['python']}. {versions}. Medians of {told['rounds']} rounds.",
+        f"{computer['python']}. {versions}. Medians of {told['rounds']} rounds; all that a case compares was measured "
+        "in one run.",
         "",
         "### Goals",
         "",

@@ -90,8 +90,9 @@ def measure(case: Case, entries: Iterable[Entry], effort: Effort, pem: str) -> d
             found[entry.name] = Series()
             probes[entry.name] = PROBES[case.kind](case, entry, effort, pem)
             _attempt(probes, found, entry.name, "begin")
-        for name in list(probes):
-            _attempt(probes, found, name, "open")
+        for step in ("wait", "open"):
+            for name in list(probes):
+                _attempt(probes, found, name, step)
         for _ in range(rounds(case, effort)):
             for name in list(probes):
                 sample = _attempt(probes, found, name, "sample")

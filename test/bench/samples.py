@@ -61,6 +61,9 @@ class Probe:
     def begin(self) -> None:
         """Start what is measured; without a wait, so that many start at once."""
 
+    def wait(self) -> None:
+        """Wait until it has started; nobody is opened before all have."""
+
     def open(self) -> None:
         """Get ready for samples."""
 
@@ -119,9 +122,12 @@ class EchoProbe(_Counted):
         certificate = self.certificate if self.case.tls else None
         self.process = self.start("servers", Setup(certificate=certificate, deflate=self.case.kind == "deflate"))
 
+    def wait(self) -> None:
+        """Wait for the server."""
+        self.process.wait_for_port()
+
     def open(self) -> None:
         """Connect, and find out how many messages a sample has."""
-        self.process.wait_for_port()
         self.sock, self.agreed = connect(self.process.setup, self.offer)
         self.stack.callback(self.sock.close)
         self.plan = self.make_plan()
@@ -204,9 +210,12 @@ class HandshakeProbe(_Counted):
         """Start the server."""
         self.process = self.start("servers", Setup())
 
+    def wait(self) -> None:
+        """Wait for the server."""
+        self.process.wait_for_port()
+
     def open(self) -> None:
         """Warm up."""
-        self.process.wait_for_port()
         self.count = self.effort.connections
         self.work(self.count)
 
@@ -267,7 +276,7 @@ class ClientProbe(_Counted):
         self.server = Answering()
         self.process = self.start("clients", Setup(port=self.server.port))
 
-    def open(self) -> None:
+    def wait(self) -> None:
         """Wait for the client."""
         try:
             self.server.accept()
@@ -275,6 +284,9 @@ class ClientProbe(_Counted):
             raise Failed(f"{self.entry.name} did not connect: {self.process.complaint()}") from None
         self.stack.callback(self.server.close)
         _expect(self.process, "ready")
+
+    def open(self) -> None:
+        """Find out how many messages a sample has."""
         self.calibrate()
 
     def work(self, count: int) -> float:
@@ -292,9 +304,12 @@ class LayersProbe(_Counted):
         """Start it."""
         self.process = self.start("layers", Setup())
 
+    def wait(self) -> None:
+        """Wait for it."""
+        _expect(self.process, "ready")
+
     def open(self) -> None:
         """Find out how many messages a sample has."""
-        _expect(self.process, "ready")
         self.calibrate()
 
     def work(self, count: int) -> float:

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from test.bench.__main__ import choose
+from test.bench.__main__ import choose, main
 from test.bench.cases import CASES
 from test.bench.goals import GOALS, Goal, judge
 from test.bench.measure import cpu_ns, schedstat_ns, settle
 from test.bench.process import ROOT, Failed, Running
-from test.bench.report import BEGIN, END, fraction, replace_tables, to_text
+from test.bench.report import BEGIN, END, fraction, from_json, replace_tables, to_json, to_text
 from test.bench.run import Series
-from test.bench.samples import Sample, compressed, entries_of
+from test.bench.samples import QUICK, Sample, compressed, entries_of
 from test.bench.servers import SERVERS
 from test.bench.setup import Setup
 from test.bench.wire import Compressed, Repeated, client_frame, documents, masked, parse, server_frame
@@ -137,6 +137,18 @@ def test_goals_are_compared_with_the_best_peer() -> None:
     [unmeasured] = [o for o in judge({"import": {}}) if o.goal == Goal("import", "ng", ("websockets",), 0.5)]
     assert unmeasured.reached is None
     assert not unmeasured.is_met
+
+
+def test_results_that_were_written_can_be_read() -> None:
+    found = {"deflate-1k": {"ng/asyncio": Series([Sample(2.5, 10.0, 250.0), Sample(3.5, 10.0, 250.0)])}}
+    found["deflate-1k"]["websockets"] = Series(error="it did not start")
+    assert found == from_json(to_json(found, judge(found), QUICK))
+
+
+def test_an_update_takes_whole_cases(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--update", "--only", "echo-32-many,picows"])
+    assert "--update takes whole cases" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("ratio", "text"), [(1 / 12, "1/12"), (1.0, "1.00"), (0.5, "1/2"), (0.4, "1/2.5")])

@@ -225,7 +225,7 @@ class WebSocket(Endpoint):
         if transport is None:
             return False
         alive = transport.started or transport.start()
-        while alive:
+        while alive and not transport.paused:
             try:
                 data = transport.receive(self._read_size())
             except OSError as error:

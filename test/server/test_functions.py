@@ -17,9 +17,9 @@ from ws4py_ng.handshake import Request
 from ws4py_ng.limits import Limits
 from ws4py_ng.server.acceptor import Acceptor
 from ws4py_ng.server.asyncioserver import serve as serve_in_loop
-from ws4py_ng.server.functions import is_router
+from ws4py_ng.server.functions import is_router, maker_of
 from ws4py_ng.server.threadedserver import Server, serve
-from ws4py_ng.websocket import EchoWebSocket
+from ws4py_ng.websocket import EchoWebSocket, WebSocket
 
 WAIT = 60.0
 
@@ -60,16 +60,29 @@ def test_a_function_of_a_request_is_a_router(function: Callable[..., Any], route
 @pytest.mark.parametrize(
     ("handlers", "functions", "expected"),
     [
-        (awaited, "threads", "awaited is async, but this server runs functions in threads"),
+        (awaited, "threads", "awaited is async, but this server runs functions in threads or greenlets"),
         (plain, "tasks", "plain is a plain function, but this server runs in an event loop"),
         ({"/": plain}, "tasks", "make it `async def`"),
-        (plain, None, "reads many connections in one thread, where it could not wait: give a subclass"),
+        (plain, None, "takes classes only: give a subclass"),
         ({"/": EchoWebSocket, "/f": awaited}, None, "asyncioserver"),
     ],
 )
 def test_what_cannot_be_run_is_refused_at_once(handlers: Any, functions: Any, expected: str) -> None:
     with pytest.raises(TypeError, match=expected):
         Acceptor(handlers=handlers, functions=functions)
+
+
+@pytest.mark.parametrize("maker", [EchoWebSocket, lambda *all_of_it: EchoWebSocket(*all_of_it), print, "no class"])
+def test_what_ws4py_takes_as_a_class_is_left_as_it_is(maker: Any) -> None:
+    assert maker is maker_of(maker)
+
+
+def test_a_function_of_a_websocket_becomes_a_class() -> None:
+    made: Any = maker_of(plain)
+    assert issubclass(made, WebSocket)
+    assert made is maker_of(plain)
+    with pytest.raises(TypeError, match="make it a plain function"):
+        maker_of(awaited)
 
 
 def url(server: Server, path: str = "/") -> str:

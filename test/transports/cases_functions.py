@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from .cases_pulling import fill
 from .contract import server_case
 from .diary import WAIT
 from .peers import BINARY, PING, PONG, TEXT, Frame, Peer
@@ -16,8 +17,8 @@ def functions(row: Any) -> bool:
     return bool(row.functions)
 
 
-def served(server: Served, script: str, more: str = "") -> Peer:
-    return server.peer("/function", query=f"script={script}{more}")
+def served(server: Served, script: str, more: str = "", **options: Any) -> Peer:
+    return server.peer("/function", query=f"script={script}{more}", **options)
 
 
 @server_case("A function may serve; when it returns the connection is closed with 1000.", when=functions)
@@ -129,3 +130,25 @@ def a_function_may_not_end(server: Served) -> None:
         finally:
             for each in latches:
                 each.touch()  # where it is a thread it looks for that still
+
+
+@server_case(
+    "While a function receives nothing, no more than ``max_inbox`` is read of its peer, and all others are served.",
+    when=functions,
+    limits={"max_inbox": 256 * 1024},
+)
+def a_function_stops_its_own_peer_only(server: Served) -> None:
+    with served(server, "be-busy", receive_buffer=65536) as peer:
+        assert Frame(TEXT, b"busy") == peer.message()
+        sent = fill(peer)
+        server.check_alive()
+        busy = latch(peer.page.tag)
+        try:
+            busy.touch()
+            peer.sock.setblocking(True)
+            peer.write(sent.rest)
+            peer.finish()
+            ended = peer.page.wait("ended")
+        finally:
+            busy.unlink(missing_ok=True)
+        assert (sent.count, sent.crc, 1000) == (ended["count"], ended["crc"], ended["code"])

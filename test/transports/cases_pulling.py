@@ -107,7 +107,7 @@ def client_answers_pings_while_busy(client: Client) -> None:
 def client_inbox_is_bounded(client: Client) -> None:
     with accepted(client, "be-busy", receive_buffer=65536) as peer:
         assert Frame(TEXT, b"busy") == peer.message()
-        sent = _fill(peer)
+        sent = fill(peer)
         client.let_go()
         peer.sock.setblocking(True)
         peer.write(sent.rest)
@@ -123,7 +123,7 @@ class _Sent:
         self.rest = b""
 
 
-def _fill(peer: Peer) -> _Sent:
+def fill(peer: Peer) -> _Sent:
     """Send until the client takes no more; what is left of the last message is in ``rest``."""
     sent = _Sent()
     peer.sock.setblocking(False)

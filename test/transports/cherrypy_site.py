@@ -13,7 +13,7 @@ from ws4py_ng.server.cherrypyserver import WebSocketPlugin, WebSocketTool
 
 from .contract import Options
 from .diary import watch_logs
-from .handlers import ROUTES
+from .handlers import routes
 from .rows_wsgi import OPTIONS
 
 
@@ -43,9 +43,10 @@ def main() -> None:
             cherrypy.response.headers[name] = value
 
     page.exposed = True  # type: ignore[attr-defined]
-    names = [path.strip("/") for path in ROUTES]
+    served = routes("threads")
+    names = [path.strip("/") for path in served]
     root = type("Root", (), {name.replace("-", "_"): staticmethod(page) for name in names})()
-    config = {path: {**common, "tools.websocket.handler_cls": handler} for path, handler in ROUTES.items()}
+    config = {path: {**common, "tools.websocket.handler_cls": handler} for path, handler in served.items()}
     settings = {
         "server.socket_host": "127.0.0.1",
         "server.socket_port": 0,

@@ -113,6 +113,7 @@ SHORT_PASS = frozenset(
         *("a_body_is_refused", "another_method_is_405", "the_peer_closes", "the_server_closes"),
         *("nothing_counts_behind_a_close", "a_connection_that_is_reset_is_1006", "tls_ends_well"),
         *("connections_that_do_nothing_cost_nothing", "drain_closes_all_with_1001"),
+        *("a_function_serves", "a_function_is_drained", "a_function_may_not_end"),
     }
 )
 # Nothing of the keepalive in a case that is not about it.

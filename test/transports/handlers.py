@@ -24,6 +24,8 @@ from .scripts import SCRIPTS, follow, follow_async
 __all__ = ["HOOKS", "ROUTES", "client_class", "note_failure", "routes", "tag_of"]
 
 KIB, MIB = 1024, 1024 * 1024
+# Where a function that sleeps has to let others run.
+GREENLETS = ("gevent_kit", "eventlet_kit")
 FLOOD_PIECE = 64 * KIB
 FLOOD_SIZE = 64 * MIB
 
@@ -331,7 +333,9 @@ ROUTES: dict[str, type[WebSocket]] = {
 def run_script(ws: Any) -> None:
     """Run the script that the query names; ``then`` fail."""
     query = _query_of(ws)
-    follow(SCRIPTS[query["script"]](query["tag"]), ws, time.sleep)
+    kit = type(ws._pull_kit).__module__.rpartition(".")[2]
+    sleep = importlib.import_module(kit.removesuffix("_kit")).sleep if kit in GREENLETS else time.sleep
+    follow(SCRIPTS[query["script"]](query["tag"]), ws, sleep)
     if "then" in query:
         raise LookupError(f"function fails for tag={query['tag']}")
 

@@ -84,6 +84,8 @@ NOTHING: Mapping[str, str] = {}
 class WSGIRow(ServerRow):
     """`server.wsgi.WebSocketApplication` under one server."""
 
+    functions = True
+
     def __init__(
         self, name: str, host: str, needs: tuple[str, ...], leaves_out: Mapping[str, str] = NOTHING, like: str = ""
     ) -> None:
@@ -108,6 +110,7 @@ class CherryPyRow(ServerRow):
     """`server.cherrypyserver` in CherryPy's own server."""
 
     name = "CherryPy"
+    functions = True
     needs = ("cherrypy",)
     leaves_out = CHEROOT
 

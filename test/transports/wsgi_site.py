@@ -9,7 +9,7 @@ from ws4py_ng.server.wsgi import WebSocketApplication
 
 from .contract import Options
 from .diary import watch_logs
-from .handlers import ROUTES
+from .handlers import routes
 from .rows_wsgi import OPTIONS
 
 __all__ = ["application"]
@@ -19,7 +19,7 @@ def make() -> Any:
     """Make the application."""
     options = Options.from_json(os.environ[OPTIONS])
     return WebSocketApplication(
-        ROUTES,
+        routes("threads"),
         protocols=options.protocols,
         origins=options.origins,
         deflate=options.deflate,

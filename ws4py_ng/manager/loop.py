@@ -39,6 +39,8 @@ logger = logging.getLogger("ws4py_ng")
 SWEEP = 1.0
 # Seconds after which a peer that has to catch up is tried again, if the poller does not tell.
 RETRY = 0.05
+# Seconds that functions may take at the end to return.
+MOMENT = 1.0
 # Seconds to wait after a poller has failed.
 POLL_PAUSE = 0.1
 
@@ -72,6 +74,7 @@ class Loop:
         self._make_writers = make_writers
         self._writers: Any = None
         self._noted: deque[Any] = deque()  # to be looked at in the next turn
+        self._functions: list[Any] = []  # of connections that have ended: they have not returned yet
         self._waker: tuple[socket.socket, socket.socket] | None = None
         self._own: set[int] = set()
         self._runner: int | None = None
@@ -138,7 +141,8 @@ class Loop:
                 return
             self._unregister(fd)
             if not transport.behind:
-                self.poller.register(fd)
+                if not transport.paused:
+                    self.poller.register(fd)
             elif not transport.being_written:
                 self._writers.register_writer(fd)
 
@@ -247,6 +251,15 @@ class Loop:
             end.close()
         for ws in left:
             self._terminate(ws)
+        self._outlast()
+
+    def _outlast(self) -> None:
+        """Give functions a moment to return that have served connections (`server.functions`)."""
+        deadline = monotonic() + MOMENT
+        with self.lock:
+            functions, self._functions = self._functions, []
+        for ws in functions:
+            ws._outlast(max(deadline - monotonic(), 0))
 
     # One connection's turn
 
@@ -271,13 +284,16 @@ class Loop:
     def _check(self, fd: int, ws: Any) -> None:
         """Find out what no poller reports: it is closed, fell behind, or a timer is due."""
         transport = _managed(ws)
+        had_paused = transport is not None and transport.paused
         if descriptor_of(ws) != fd or (ws.terminated if transport is None else transport.over):
             self._end(fd, ws)
         elif transport is not None and not self._survives(ws, transport.tick):
-            self._end(fd, ws, lingers=False)
+            self._end(fd, ws, lingers=had_paused)
         elif transport is not None and transport.behind and fd not in self._slow:
             self._slow[fd] = ws
             self._listen(fd, ws, transport)
+        elif transport is not None and (had_paused or transport.paused):
+            self._go_on(fd, ws, transport)
 
     def _catch_up(self, fd: int, ws: Any) -> None:
         """Send more of what a peer has not taken yet; read it again when that is done."""
@@ -290,7 +306,13 @@ class Loop:
             return
         self._slow.pop(fd, None)
         if transport is not None:
-            self._listen(fd, ws, transport)
+            self._go_on(fd, ws, transport)
+
+    def _go_on(self, fd: int, ws: Any, transport: ManagedTransport) -> None:
+        """Read again who was not read for a while, if that is over."""
+        self._listen(fd, ws, transport)
+        if not transport.paused and transport.channel.pending():
+            self._serve(fd)  # no poller sees what TLS has read ahead
 
     def _end(self, fd: int, ws: Any, lingers: bool = True) -> None:
         """Part with a connection that is over; ``lingers`` for a peer that may be there still."""
@@ -343,6 +365,9 @@ class Loop:
             ws.terminate()
         except Exception:
             logger.exception("Terminating websocket %s failed", type(ws).__name__)
+        if getattr(ws, "_is_running", False):
+            with self.lock:
+                self._functions = [each for each in (*self._functions, ws) if each._is_running]
 
 
 def descriptor_of(websocket: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from time import monotonic
 from typing import Any, Protocol
 
@@ -77,21 +77,29 @@ class BlockingReceiver:
 
     # What the reader does
 
-    def received_message(self, message: Received) -> None:
-        """Keep a message; wait while too much is kept already."""
+    def received_message(self, message: Received) -> Awaitable[object] | None:
+        """Keep a message; wait while too much is kept already, or return that to who must not wait."""
         with self._mutex:
             self._inbox.put(message)
             full = self._inbox.is_full
             self._tell()
-        while full:
-            with self._mutex:
-                full = self._inbox.is_full
-                if full and self._state is not State.OPEN:
-                    self._inbox.shut()
-                    full = False
-                room = self._room = self._pull_kit.event() if full else None
-            if room is not None:
-                room.wait(LOOK)
+        if not full:
+            return None
+        pause = getattr(self._transport, "pause", None)
+        if pause is not None:
+            paused: Awaitable[object] = pause(lambda: self._has_room(paused), self._inbox.shut)
+            return None if self._has_room(paused) else paused
+        while not self._has_room(room := self._pull_kit.event()):
+            room.wait(LOOK)
+        return None
+
+    def _has_room(self, room: Any) -> bool:
+        """Tell whether more can be kept; if not, ``room`` is set when that changes."""
+        with self._mutex:
+            if self._inbox.is_full and self._state is not State.OPEN:
+                self._inbox.shut()
+            self._room = room if self._inbox.is_full else None
+            return self._room is None
 
     def closed(self, code: int, reason: bytes | str | None = None) -> None:
         """Let `receive` raise ConnectionClosed, behind the last message."""
@@ -104,6 +112,10 @@ class BlockingReceiver:
         outcome = super().close(code, reason)  # type: ignore[misc]
         self._make_room()
         return outcome
+
+    def _lost(self) -> None:
+        super()._lost()  # type: ignore[misc]
+        self._make_room()
 
     def _tell(self) -> None:
         news, self._news = self._news, None
@@ -160,7 +172,8 @@ class BlockingReceiver:
                         if wants_whole and not waited:
                             waited = True
                             self._inbox.wanted += 1
-                if self._room is not None:
+                    has_room = self._room is not None and not self._inbox.is_full
+                if has_room:
                     self._make_room()
                 if found is not None:
                     return found

@@ -35,6 +35,7 @@ from ..manager import WebSocketManager
 from ..transports.blocking import BlockingTransport, check_hooks
 from ..transports.handover import Handover, find, host_name
 from ..websocket import WebSocket
+from .functions import maker_of
 from .wsgiutils import record, request_from_environ
 
 __all__ = ["WebSocketPlugin", "WebSocketTool"]
@@ -54,7 +55,8 @@ WS_VERSION = (8, 13)
 class WebSocketTool(cherrypy.Tool):
     """Open WebSockets at the paths where ``tools.websocket.on`` is set.
 
-    Also: ``handler_cls``, a subclass of `WebSocket`; ``protocols``, the subprotocols in our
+    Also: ``handler_cls``, a subclass of `WebSocket` or a function of one (`server.functions`), which gets a
+    thread of its own beside the manager's; ``protocols``, the subprotocols in our
     order of preference; ``heartbeat_freq``; ``priority``, that of the hook; ``origins``,
     ``deflate`` and ``limits`` as `server.wsgi.WebSocketApplication` has them; ``extensions``
     beside permessage-deflate, where names alone mean nothing. ``version`` is ws4py's; 13 it is.
@@ -104,7 +106,7 @@ class WebSocketTool(cherrypy.Tool):
             raise cherrypy.HTTPError(answer.status, error.msg) from error
         chosen = [] if accepted.subprotocol is None else [accepted.subprotocol]
         names = [extension.name for extension in accepted.extensions]
-        handler = handler_cls(found.sock, chosen, names, environ.copy(), heartbeat_freq=heartbeat_freq)
+        handler = maker_of(handler_cls)(found.sock, chosen, names, environ.copy(), heartbeat_freq=heartbeat_freq)
         if isinstance(handler, WebSocket):
             try:
                 check_hooks(handler)

@@ -136,6 +136,9 @@ class Crew:
         kit.wait_until(lambda: kit not in self._opening, patience)
         for ws, _ in list(self._greenlets.values()):
             ws.close_connection()
+            call_off = getattr(ws, "_call_off", None)  # of what a function serves, which may not heed that
+            if call_off is not None:
+                call_off()
         kit.wait_until(lambda: kit not in self._opening, LOOK)
 
 

@@ -1,13 +1,13 @@
 """Serve a function instead of a class: ``def handler(ws)``, ``async def handler(ws)``.
 
-It runs in a thread or task of its own, beside what reads the connection, and receives when it
-likes. When it returns the connection is closed with 1000; an error is logged, and closes with 1011.
+It runs in a thread, greenlet or task of its own, beside what reads the connection, and receives when
+it likes. When it returns the connection is closed with 1000; an error is logged, and closes with 1011.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from functools import lru_cache
 from inspect import Parameter, iscoroutinefunction, signature
 from typing import Any, Literal
 
@@ -17,17 +17,20 @@ from ..receiving import AsyncReceiver, BlockingReceiver
 from ..states import State
 from ..websocket import WebSocket
 
-__all__ = ["Functions", "Handler", "class_of", "is_router", "outlast"]
+__all__ = ["Functions", "Handler", "class_of", "is_router", "maker_of", "outlast"]
 
 Handler = type[WebSocket] | Callable[[Any], object]
-# How a server runs functions: in threads, in tasks, or not at all.
+# How a server runs functions: in threads (or greenlets), in tasks, or not at all.
 Functions = Literal["threads", "tasks"] | None
 
 NOT_HERE = (
-    "{name} is a function, but this server reads many connections in one thread, where it could not "
-    "wait: give a subclass of WebSocket, or serve by threadedserver, asyncioserver, trioserver or tornadoserver"
+    "{name} is a function, but what serves here takes classes only: give a subclass of WebSocket, or serve by "
+    "threadedserver, asyncioserver or another one of the servers in ws4py_ng.server"
 )
-NOT_ASYNC = "{name} is async, but this server runs functions in threads: make it a plain function, or serve by asyncio"
+NOT_ASYNC = (
+    "{name} is async, but this server runs functions in threads or greenlets: make it a plain function, "
+    "or serve by asyncio"
+)
 NOT_PLAIN = "{name} is a plain function, but this server runs in an event loop: make it `async def`"
 
 
@@ -60,6 +63,30 @@ def class_of(handler: Handler, functions: Functions) -> type[WebSocket]:
     return type(name, (base,), {"_function": staticmethod(handler)})
 
 
+@lru_cache(maxsize=256)
+def maker_of(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Do the same where ws4py takes whatever makes a websocket of a socket and more: a class, or a factory.
+
+    A function is one that serves if it can be called with a WebSocket alone.
+    """
+    if isinstance(handler, type):
+        return handler
+    try:
+        signature(handler).bind(None)
+        is_factory = _takes(handler, 4)
+    except (TypeError, ValueError):
+        return handler
+    return handler if is_factory else class_of(handler, "threads")
+
+
+def _takes(function: Callable[..., Any], number: int) -> bool:
+    try:
+        signature(function).bind(*[None] * number)
+    except TypeError:
+        return False
+    return True
+
+
 async def outlast(ws: Any) -> None:
     """Wait until the function of a WebSocket has returned, if it has one."""
     wait = getattr(ws, "_outlast", None)
@@ -86,30 +113,55 @@ class _FunctionWebSocket(WebSocket):
 
 
 class ThreadWebSocket(BlockingReceiver, _FunctionWebSocket):
-    """Run a function in a thread of its own."""
+    """Run a function in a thread of its own, or a greenlet where the kit of the transport has these."""
 
-    _runs_in: threading.Thread | None = None
+    _runs: Any = None
+    _runs_in: object = None
     _done: Any = None
 
     def opened(self) -> None:
         """Begin."""
         self._done = self._pull_kit.event()
-        self._pull_kit.spawn(self._handle)
+        self._runs = self._pull_kit.spawn(self._handle)
 
     def _handle(self) -> None:
-        self._runs_in = threading.current_thread()
+        self._runs_in = self._pull_kit.ident()
         try:
             self._returned_value(self._function(self))
         except Exception as error:  # noqa: BLE001 - the application's, logged
             self._failed(error)
+        except BaseException:  # SystemExit; the end of a greenlet
+            self.close(INTERNAL_ERROR)
+            raise
         finally:
+            self._runs_in = None
             self._done.set()
 
     def run(self) -> None:
         """Serve the connection to its end, and wait for the function to return."""
         super().run()
-        if self._done is not None:
-            self._done.wait()
+        self._outlast()
+
+    @property
+    def _is_running(self) -> bool:
+        return self._done is not None and not self._done.is_set()
+
+    @property
+    def _is_here(self) -> bool:
+        """Whether it is the function that asks."""
+        return self._runs_in is not None and bool(self._runs_in == self._pull_kit.ident())
+
+    def _outlast(self, timeout: float | None = None) -> None:
+        """Wait until the function has returned, if it is another one that asks."""
+        if self._is_running and not self._is_here:
+            self._done.wait(timeout)
+
+    def _call_off(self) -> None:
+        """End the function, where that is possible: a greenlet's is."""
+        kill = getattr(self._pull_kit, "kill", None)
+        if kill is not None and self._is_running and not self._is_here:
+            kill(self._runs)
+            self._done.set()  # it may not even have begun
 
 
 class TaskWebSocket(AsyncReceiver, _FunctionWebSocket):

@@ -53,7 +53,7 @@ class Visitor:
     @property
     def is_here(self) -> bool:
         """Whether the running thread is the one that serves this connection."""
-        return threading.current_thread() in (self._thread, getattr(self._ws, "_runs_in", None))
+        return self._thread is threading.current_thread() or getattr(self._ws, "_is_here", False)
 
     def run(self) -> None:
         """Shake hands and serve; whatever goes wrong ends here."""

@@ -7,9 +7,15 @@ same around ``get_wsgi_application()``.
 
 Under Werkzeug's development server, gunicorn (sync and gthread), cheroot, wsgiref and Django's
 runserver an open WebSocket holds no worker: one thread in each process serves all of them.
+A function that serves a WebSocket has a thread of its own there for as long as it runs, beside
+that one, and holds no worker either. It costs that thread: some 30 KiB of memory while it waits,
+where a class takes 4, and a change of threads for each message. At the end of the process it is
+waited for a second at most, when its connection has been closed with 1001.
+
 Under gevent and eventlet (gunicorn's gevent worker, gevent.pywsgi, eventlet.wsgi) it stays in
-its greenlet. Servers that give no socket away (waitress, granian, hypercorn, uvicorn as WSGI)
-get a 501 that names the way that works: `ws4py_ng.server.asgi`.
+its greenlet, and a function runs in another one beside that, which is killed at the end. Servers
+that give no socket away (waitress, granian, hypercorn, uvicorn as WSGI) get a 501 that names the
+way that works: `ws4py_ng.server.asgi`.
 """
 
 from __future__ import annotations
@@ -52,8 +58,8 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 class WebSocketApplication:
     """Serve WebSockets by WSGI; ``app`` gets whatever else comes, else that is answered 426.
 
-    ``handlers`` is one class for every path, a dict from path to class, or a function from a
-    `Request` to a class. A WebSocket for a path that has no class goes to ``app``, too. Of
+    ``handlers`` is one class or function of a WebSocket (`server.functions`) for every path, a dict from path to
+    these, or a function from a ``request`` to these. A WebSocket for another path goes to ``app``, too. Of
     ``protocols`` the first that a client offers is chosen; ``origins`` lists web sites that
     may connect beside the server's own, "*" for all.
     """
@@ -73,6 +79,7 @@ class WebSocketApplication:
     ) -> None:
         self.app = app
         self.acceptor = Acceptor(
+            functions="threads",
             handlers=handlers,
             protocols=protocols,
             origins=origins,

@@ -21,6 +21,7 @@ from ..extensions import PerMessageDeflateFactory
 from ..handshake import Accepted, Headers, OriginRule, Request, ServerPolicy, negotiate, refuse
 from ..limits import DEFAULT_LIMITS, Limits
 from ..websocket import WebSocket
+from .functions import maker_of
 
 __all__ = ["WebSocketWSGIApplication", "request_from_environ"]
 
@@ -65,6 +66,8 @@ def _target(environ: dict[str, Any]) -> str:
 class WebSocketWSGIApplication:
     """Answer the opening handshake, and leave a WebSocket of ``handler_cls`` in the environ.
 
+    ``handler_cls`` may be a function of a WebSocket as well (`server.functions`).
+
     ``protocols`` are the subprotocols in our order of preference, one of which is agreed on.
     ``extensions`` are what `ServerPolicy` takes, beside permessage-deflate; names alone, which
     ws4py took, have nothing behind them and are passed over. ``origins`` as in `ServerPolicy`.
@@ -84,7 +87,7 @@ class WebSocketWSGIApplication:
     ) -> None:
         self.protocols = protocols
         self.extensions = extensions
-        self.handler_cls = handler_cls
+        self.handler_cls = maker_of(handler_cls)
         self._limits = limits
         self._recorder = settings_of(capture)
         supported = [each for each in extensions or () if not isinstance(each, str | bytes)]

@@ -124,9 +124,7 @@ class BlockingTransport:
         # Frames that the thread that reads has put into the outbox, and those of other threads that
         # are done with: whatever else was put there, another thread is about to send.
         self._reader: object = None
-        self._own = 0
-        self._others = 0
-        self._left = 0
+        self._own = self._others = self._left = 0
         self._next_tick = 0.0
         self._ticked = State.CONNECTING
         self._writing = kit.lock()
@@ -290,6 +288,8 @@ class BlockingTransport:
 
     # Driving
 
+    paused = False  # what it has to read already is more than is wanted: see `ManagedTransport`
+
     @property
     def started(self) -> bool:
         """Whether the session has begun."""
@@ -329,7 +329,7 @@ class BlockingTransport:
         try:
             step = resume(*args)
             while type(step) is not int:
-                step = self._session.throw(self._misplaced(step))
+                step = self._waited(step)
         except StopIteration as stop:
             self.ending = stop.value or self.ending
             self._session = None
@@ -341,11 +341,11 @@ class BlockingTransport:
                     self.flush()
         return not self._broken or self.feed(b"")
 
-    def _misplaced(self, step: object) -> TypeError:
+    def _waited(self, step: object) -> Any:
         if iscoroutine(step):
             step.close()
         name = type(self._endpoint).__name__
-        return TypeError(f"A hook of {name} returned an awaitable, but no event loop runs here")
+        return self._session.throw(TypeError(f"A hook of {name} returned an awaitable, but no event loop runs here"))
 
     def receive(self, size: int) -> bytes | None:
         """Read once; None if nothing came in time."""

@@ -92,14 +92,27 @@ def serve(ws: Any, killed: type[BaseException]) -> None:
         ws.run()
         return
     try:
-        transport: Any = ws._blocking()  # type: ignore[attr-defined]
-        transport.run(ws._read_size)  # type: ignore[attr-defined]
+        _serve(ws, killed)
+        outlast = getattr(ws, "_outlast", None)  # of what a function serves
+        if outlast is not None:
+            outlast()
+    except BaseException:
+        call_off = getattr(ws, "_call_off", None)
+        if call_off is not None:
+            call_off()
+        raise
+
+
+def _serve(ws: Any, killed: type[BaseException]) -> None:
+    try:
+        transport = ws._blocking()
+        transport.run(ws._read_size)
         transport.hang_up()
     except (killed, KeyboardInterrupt, SystemExit):
         dismiss(ws)
         raise
     finally:
-        ws.terminate()  # type: ignore[attr-defined]
+        ws.terminate()
 
 
 def dismiss(ws: Any) -> None:

@@ -46,6 +46,7 @@ class EventletKit:
     event = staticmethod(Event)
     ident = staticmethod(greenthread.getcurrent)
     spawn = staticmethod(eventlet.spawn)
+    kill = staticmethod(eventlet.kill)
 
     def channel(self, sock: Any) -> CooperativeChannel:
         """Wrap a socket."""

@@ -45,6 +45,7 @@ class GeventKit:
     event = staticmethod(Event)
     ident = staticmethod(gevent.getcurrent)
     spawn = staticmethod(gevent.spawn)
+    kill = staticmethod(gevent.kill)
 
     def channel(self, sock: Any) -> CooperativeChannel:
         """Wrap a socket."""

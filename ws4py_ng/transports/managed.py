@@ -5,6 +5,9 @@ is there. What the kernel did not take is kept in order, in a backlog; the peer 
 until that is gone. Outside, in any other thread, everything waits as in `BlockingTransport`,
 and the backlog goes out first.
 
+A hook may return `ManagedTransport.pause`, where it would have to wait otherwise: then nothing of
+that connection is read until there is room for it, which costs the others nothing.
+
 A backlog is bounded. What a peer leaves unread beyond that ends its connection by Close 1013:
 the alternatives are to lose messages in silence, or to wait, which all other peers would pay.
 """
@@ -22,6 +25,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ..codes import TRY_AGAIN_LATER
+from ..endpoint import Sent
 from ..exc import ConnectionClosed
 from ..keepalive import PeerTimeout
 from ..states import State
@@ -64,15 +68,29 @@ def _is_hurried() -> bool:
     return getattr(_thread, "hurried", False)
 
 
+class Pause(Sent):
+    """Be what a hook returns that is to be gone on from when ``is_over`` says so; `set` lets that be asked.
+
+    ``give_up`` is called instead when the connection ends.
+    """
+
+    def __init__(self, is_over: Callable[[], bool], give_up: Callable[[], object], ask: Callable[[], object]) -> None:
+        self.is_over = is_over
+        self.give_up = give_up
+        self.set = ask
+
+
 class ManagedTransport(BlockingTransport):
     """Serve an endpoint in a thread that must not wait for its peer.
 
     It takes over where ``before`` stands. ``fell_behind`` is called, by whichever thread sent,
     when something is left that the kernel did not take: `catch_up` is then to be called until
-    it says True, and the peer is not to be read before that.
+    it says True, and the peer is not to be read before that. It is called, too, when a hook has
+    ``paused``, or may go on, which `tick` lets it.
     """
 
     fell_behind: Callable[[], object] | None = None
+    _pause: Pause | None = None
 
     def __init__(self, before: BlockingTransport) -> None:
         # The very same locks, channel and session: a thread may be sending at this moment.
@@ -84,6 +102,45 @@ class ManagedTransport(BlockingTransport):
         self._largest = 0
         self._moved_at = 0.0
         self._peer_ended = False
+
+    # Pausing
+
+    @property
+    def paused(self) -> bool:  # type: ignore[override]
+        """Whether nothing is to be read: a hook has no room for more."""
+        return self._pause is not None
+
+    def pause(self, is_over: Callable[[], bool], give_up: Callable[[], object]) -> Pause:
+        """Return what a hook returns to have nothing read until ``is_over``."""
+        return Pause(is_over, give_up, self._call_attention)
+
+    def _call_attention(self) -> None:
+        if self.fell_behind is not None:
+            self.fell_behind()
+
+    def _waited(self, step: object) -> Any:
+        if not isinstance(step, Pause):
+            return super()._waited(step)
+        self._pause = step
+        self._call_attention()
+        return 1
+
+    def _resume(self, resume: Callable[..., Any], *args: Any) -> bool:
+        pause, self._pause = self._pause, None
+        if pause is not None:  # this is the end: nothing else is told to a session that has paused
+            pause.give_up()
+            if not super()._resume(self._session.send, None):
+                return False
+        return super()._resume(resume, *args)
+
+    def _goes_on(self) -> bool:
+        """Go on where a hook has paused, if there is room; False when the session is over."""
+        pause = self._pause
+        if pause is None or not pause.is_over():
+            return True
+        self._pause = None
+        self._endpoint._keepalive.active = True  # nobody is to blame for a silence that was not listened to
+        return self._resume(self._session.send, None)
 
     # Sending
 
@@ -245,9 +302,12 @@ class ManagedTransport(BlockingTransport):
     def tick(self) -> bool:
         """Look at the timers if it is time to; False when the session is over.
 
-        A peer that has to catch up is judged by what it takes: its Pongs are not read.
+        A peer that has to catch up is judged by what it takes, as its Pongs are not read; one that waits
+        for a hook of ours not at all.
         """
-        if self._behind and self._endpoint._state is State.OPEN:
+        if not self._goes_on():
+            return False
+        if self.paused or (self._behind and self._endpoint._state is State.OPEN):
             return self._session is not None
         return super().tick()
 

@@ -6,14 +6,13 @@ For programs that run on eventlet already. Its own documentation discourages new
 from __future__ import annotations
 
 import _socket
-import socket as _plain
 import ssl as _ssl
 from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any
 
 import eventlet
-from eventlet import greenthread, queue, wsgi
+from eventlet import greenthread, patcher, queue, wsgi
 from eventlet.green import socket, ssl
 from eventlet.green.threading import Event
 from eventlet.semaphore import Semaphore
@@ -79,7 +78,7 @@ def take(sock: Any, dummy: int) -> Any:
         _socket.close(dummy)
         return sock
     live = socket.socket(sock.fd)
-    socket.socket.__init__(sock, _plain.socket(fileno=dummy))
+    socket.socket.__init__(sock, patcher.original("socket").socket(fileno=dummy))
     return live
 
 

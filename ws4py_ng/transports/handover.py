@@ -148,8 +148,9 @@ def _swapped(sock: socket.socket) -> socket.socket:
     return live
 
 
-def _dummy() -> socket.socket:
-    dummy, other = socket.socketpair()
+def _dummy() -> _socket.socket:
+    """Make one; it is not of a kind that somebody has patched."""
+    dummy, other = _socket.socketpair()
     other.close()
     return dummy
 

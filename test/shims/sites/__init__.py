@@ -1,0 +1,1 @@
+"""Programs of other libraries, unedited but for `install`: see `test_applications`."""

@@ -16,11 +16,15 @@ MANUALS = Path(__file__).parent / "manuals"
 
 
 class Neighbour(NamedTuple):
-    """Say what is compared; ``differs`` are the tests that the original does not pass, and why."""
+    """Say what is compared; ``differs`` are the tests that the original does not pass, and why.
+
+    In ``by_chance`` are those of them that it passes now and then: it races with its own closing.
+    """
 
     install: str
     library: str
     differs: dict[str, str]
+    by_chance: frozenset[str] = frozenset()
     # Of one test of the original, which may hang.
     timeout: float | None = None
 
@@ -39,6 +43,7 @@ NEIGHBOURS = {
             "test_reserved_bits_close_with_1002": "it ignores them",
             "test_a_ping_is_answered_while_the_handler_is_busy": "it is answered in wait()",
         },
+        by_chance=frozenset({"test_the_default_is_8_mib"}),
     ),
     "geventwebsocket": Neighbour(
         "geventwebsocket",
@@ -64,7 +69,7 @@ NEIGHBOURS = {
             "test_asgi_is_served": "the client loses a message above 64 KiB",
             "test_accept_takes_one_of_its_three": "headers without a socket are passed over",
         },
-        timeout=4.0,
+        timeout=12.0,
     ),
 }
 
@@ -98,4 +103,5 @@ def test_ours_keeps_what_the_manual_promises(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NEIGHBOURS)
 def test_where_the_original_differs_is_known(name: str, tmp_path: Path) -> None:
     failed, _, output = failures(name, tmp_path, "")
-    assert set(NEIGHBOURS[name].differs) == failed, output
+    by_chance = NEIGHBOURS[name].by_chance
+    assert NEIGHBOURS[name].differs.keys() - by_chance == failed - by_chance, output

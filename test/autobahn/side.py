@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from test.autobahn import shims
 from test.transports.contract import ClientRow, Options, ServerRow, client_rows, server_rows
 from test.transports.diary import Diary
 from test.transports.tls import write_certificates
@@ -29,7 +30,8 @@ def slug(name: str) -> str:
 
 def servers() -> dict[str, ServerRow]:
     """Return the rows that can be run here, by their names on the command line."""
-    return {slug(row.name): row for row in server_rows() if row.why_not() is None and not row.like}
+    rows = [*server_rows(), *shims.ROWS]
+    return {slug(row.name): row for row in rows if row.why_not() is None and not row.like}
 
 
 def clients() -> dict[str, ClientRow]:

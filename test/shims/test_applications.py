@@ -133,3 +133,21 @@ def test_a_browser_talks_to_flask_socketio(browser: BrowserContext) -> None:
         tab.wait_for_function("document.title != 'waiting'")
         assert ("h\u00e9llo; bytes 1,2,255", "websocket") == (tab.title(), tab.evaluate("window.transport"))
         tab.close()
+
+
+@pytest.mark.parametrize("host", ["werkzeug", "pywsgi", "eventlet", "aiohttp"])
+def test_what_came_before_a_violation_is_answered(host: str) -> None:
+    with ExitStack() as stack:
+        if host == "aiohttp":
+            program = stack.enter_context(Program([sys.executable, "-m", "test.shims.sites.aioserver_echo"]))
+            port = int(program.line().split()[-1])
+        else:
+            port = stack.enter_context(running(host, "simple"))
+        sock = stack.enter_context(socket.create_connection(("127.0.0.1", port), WAIT))
+        head = HEAD.replace("GET / ", "GET /echo ")
+        sock.sendall(head.encode() + b"\x81\x82\x00\x00\x00\x00hi" * 3 + b"\x83\x80\x00\x00\x00\x00")
+        came = b""
+        while data := sock.recv(4096):
+            came += data
+        frames = came.partition(b"\r\n\r\n")[2]
+        assert (b"\x81\x02hi" * 3, b"\x03\xea") == (frames[:12], frames[14:16])

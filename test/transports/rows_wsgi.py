@@ -13,7 +13,7 @@ from .contract import ClientRow, Options, Row, RunningClient, RunningServer, Ser
 from .diary import WAIT
 from .tls import certificate
 
-__all__ = ["OPTIONS", "ROWS"]
+__all__ = ["OPTIONS", "ROWS", "RunningProcess"]
 
 # Where the server's process finds its options.
 OPTIONS = "WS4PY_NG_CONTRACT_OPTIONS"
@@ -57,7 +57,7 @@ ARBITER = "gunicorn listens until its workers have ended, so that whoever comes 
 GUNICORN = MANAGED | {"drain_closes_all_with_1001": ARBITER}
 
 
-class _Server:
+class RunningProcess:
     """Run a server; what it prints on standard error is passed on when it ends badly."""
 
     def __init__(self, command: list[str], options: Options) -> None:
@@ -96,7 +96,7 @@ class WSGIRow(ServerRow):
         self.like = like
 
     def start(self, options: Options) -> RunningServer:
-        return _Server(command(self.host, "test.transports.wsgi_site"), options)
+        return RunningProcess(command(self.host, "test.transports.wsgi_site"), options)
 
 
 class EventletRow(WSGIRow):
@@ -115,7 +115,7 @@ class CherryPyRow(ServerRow):
     leaves_out = CHEROOT
 
     def start(self, options: Options) -> RunningServer:
-        return _Server([sys.executable, "-m", "test.transports.cherrypy_site"], options)
+        return RunningProcess([sys.executable, "-m", "test.transports.cherrypy_site"], options)
 
 
 class _Client:

@@ -139,6 +139,9 @@ class Endpoint(Sender):
             try:
                 message = stream.try_message()
             except ProtocolError as violation:
+                pending = self._last_turn()
+                if pending is not None:
+                    yield from self._pending(pending)
                 return self._fail(violation.code, violation.reason)
             kind = type(message)
             if kind is TextMessage or kind is BinaryMessage:
@@ -217,6 +220,10 @@ class Endpoint(Sender):
                 error.__traceback__ = None  # see _broken
                 break
         return ending
+
+    def _last_turn(self) -> Awaitable[object] | None:
+        """Let whoever receives by himself answer what came before a violation; hooks have done so."""
+        return None
 
     def _fail(self, code: int, reason: str) -> Ending:
         """Fail the connection: say why and read no more (RFC 6455 7.1.7)."""

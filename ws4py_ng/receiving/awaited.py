@@ -15,6 +15,9 @@ from .stream import PieceStream
 
 __all__ = ["AsyncPieces", "AsyncReceiver"]
 
+# How long a peer that breaks the protocol waits for the answer to what it has said before.
+MOMENT = 1.0
+
 
 class AsyncReceiver:
     """Be mixed into a WebSocket that an event loop reads: messages wait to be received.
@@ -33,6 +36,8 @@ class AsyncReceiver:
         self._pull_kit: Any = None
         self._news: Any = None  # set when something has come, and then another one
         self._room: Any = None
+        self._quiet: Any = None  # set when all that came was taken, and who took it asks for more
+        self._idle = 0
         super().__init__(*args, **options)
 
     def _configure(self, limits: Limits, *args: Any) -> None:
@@ -55,6 +60,13 @@ class AsyncReceiver:
         """Let `receive` raise ConnectionClosed, behind the last message."""
         self._inbox.end(code, reason)
         self._tell()
+
+    def _last_turn(self) -> Awaitable[object] | None:
+        """Return what to wait for until what came before a violation is answered, or a moment is over."""
+        return None if self._is_quiet() or self._state is not State.OPEN else _Quiet(self)
+
+    def _is_quiet(self) -> bool:
+        return self._idle > 0 and self._inbox.is_empty
 
     def close(self, code: int = 1000, reason: str | Buffer = "") -> Any:
         """Begin the closing handshake, once; what has come already can be received still."""
@@ -126,6 +138,9 @@ class AsyncReceiver:
         late = _Late(self._tell)
         call_off = None if timeout is None else kit.call_at(kit.now() + timeout, late)
         self._inbox.wanted += wants_whole
+        self._idle += 1
+        if self._quiet is not None and self._is_quiet():
+            self._quiet.set()
         try:
             while found is None:
                 if late.is_late:
@@ -137,6 +152,7 @@ class AsyncReceiver:
                 found = take()
             return found
         finally:
+            self._idle -= 1
             self._inbox.wanted -= wants_whole
             if call_off is not None:
                 call_off()
@@ -175,6 +191,26 @@ class _Late:
     def __call__(self) -> None:
         self.is_late = True
         self._tell()
+
+
+class _Quiet(Sent):
+    """Be awaited until whoever receives asks for more than there is, for a moment."""
+
+    def __init__(self, receiver: AsyncReceiver) -> None:
+        self._receiver = receiver
+
+    def __await__(self) -> Generator[Any, None, None]:
+        receiver = self._receiver
+        if receiver._is_quiet():  # since it was asked
+            return
+        kit = receiver._pull_kit
+        quiet = receiver._quiet = kit.event()
+        call_off = kit.call_at(kit.now() + MOMENT, quiet.set)
+        try:
+            yield from quiet.wait().__await__()
+        finally:
+            receiver._quiet = None
+            call_off()
 
 
 class _Room(Sent):

@@ -64,6 +64,8 @@ class BlockingReceiver:
         self._mutex = self._pull_kit.lock()
         self._news: Any = None  # set when something has come, and then another one
         self._room: Any = None
+        self._quiet: Any = None  # set when all that came was taken, and who took it asks for more
+        self._idle = 0
         super().__init__(*args, **options)
 
     def _configure(self, limits: Limits, *args: Any) -> None:
@@ -106,6 +108,14 @@ class BlockingReceiver:
         with self._mutex:
             self._inbox.end(code, reason)
             self._tell()
+
+    def _last_turn(self) -> None:
+        """Let who receives answer what came before a violation, for a moment."""
+        with self._mutex:
+            quiet = None if self._is_quiet() or self._state is not State.OPEN else self._pull_kit.event()
+            self._quiet = quiet
+        if quiet is not None:
+            quiet.wait(LOOK)
 
     def close(self, code: int = 1000, reason: str | Buffer = "") -> Any:
         """Begin the closing handshake, once; what has come already can be received still."""
@@ -162,11 +172,14 @@ class BlockingReceiver:
 
     def _wait_for(self, take: Callable[[], Any], timeout: float | None, *, wants_whole: bool = False) -> Any:
         deadline = None if timeout is None else monotonic() + timeout
-        waited = False
+        waited = idle = False
         try:
             while True:
                 with self._mutex:
                     found = take()
+                    if idle is not (found is None):
+                        idle = not idle
+                        self._be_idle(1 if idle else -1)
                     if found is None:
                         news = self._news = self._news or self._pull_kit.event()
                         if wants_whole and not waited:
@@ -183,9 +196,19 @@ class BlockingReceiver:
                     raise TimeoutError(f"No message within {timeout:g} s")
                 news.wait(left)
         finally:
-            if waited:
+            if waited or idle:
                 with self._mutex:
-                    self._inbox.wanted -= 1
+                    self._inbox.wanted -= waited
+                    self._idle -= idle
+
+    def _be_idle(self, by: int) -> None:
+        """Count who waits for more; the mutex is held."""
+        self._idle += by
+        if self._quiet is not None and self._is_quiet():
+            self._quiet.set()
+
+    def _is_quiet(self) -> bool:
+        return self._idle > 0 and self._inbox.is_empty
 
     def _check_waiting(self) -> None:
         if self._state is State.CONNECTING:

@@ -111,6 +111,12 @@ class Inbox:
             return False
         return not (self.wanted and self._waiting and self._waiting[0] is self._growing)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no whole message waits to be taken."""
+        head = self._waiting[0] if self._waiting else None
+        return head is None or (isinstance(head, Growing) and not head.is_complete)
+
     def shut(self) -> None:
         """Take no more: whoever closes need not receive what comes still and has no room."""
         self._is_shut = True

@@ -10,7 +10,6 @@ from ws4py_ng.client.threadedclient import connect
 
 PROGRAM = """
 import sys
-from pathlib import Path
 from ws4py_ng.shims import install
 install("geventwebsocket")
 from gunicorn.app.wsgiapp import run

@@ -121,7 +121,7 @@ class Row(NamedTuple):
 
 @pytest.mark.parametrize(
     "row",
-    [Row(SMALL, MANY, 19, 34), Row(SMALL_TEXT, MANY, 22, 37), Row(SMALL, 1, 32, 53)],
+    [Row(SMALL, MANY, 12, 29), Row(SMALL_TEXT, MANY, 14, 31), Row(SMALL, 1, 26, 50)],
     ids=["many bytes", "many texts", "one"],
 )
 def test_a_small_message_calls_few_functions(row: Row) -> None:
@@ -216,7 +216,7 @@ def test_a_large_message_is_sent_with_few_copies(role: str, compiled: float, pur
     assert most <= bound(compiled, pure) * len(payload) + 1000, most / len(payload)
 
 
-# Growth
+# Growth. Its bounds are generous: what they look at is that the last of many costs no more than the first.
 
 
 def volume(session: Any, data: bytes, chunk: int) -> int:
@@ -232,7 +232,7 @@ def test_copying_grows_with_the_size_of_a_message_and_not_faster(size: int, opco
     with memory():
         copied = volume(session_of(sink), data, READ_SIZE)
     assert [size] == sink.sizes
-    assert copied <= bound(4.2, 7.5) * size + 2000, copied / size
+    assert copied <= bound(2.2, 7.5) * size + 2000, copied / size
 
 
 @pytest.mark.parametrize("size", [1, 10, 1000, 100_000])
@@ -253,7 +253,7 @@ def test_work_grows_with_the_number_of_fragments_and_not_faster(number: int, siz
     session = session_of(Sink())
     chunks = list(pieces(data, READ_SIZE))
     counted = calls(lambda: [session.send(chunk) for chunk in chunks])
-    assert counted <= bound(9, 20) * number + bound(15, 40) * len(chunks) + 50, counted / number
+    assert counted <= bound(12, 30) * number + bound(15, 40) * len(chunks) + 50, counted / number
 
 
 @pytest.mark.parametrize("number", [100, 10_000])
@@ -262,4 +262,4 @@ def test_bytes_that_come_one_by_one_cost_the_same_each(number: int) -> None:
     session = session_of(Sink())
     chunks = list(pieces(data, 1))
     counted = calls(lambda: [session.send(chunk) for chunk in chunks])
-    assert counted <= bound(10, 25) * number + 200, counted / number
+    assert counted <= bound(15, 40) * number + 200, counted / number

@@ -131,7 +131,7 @@ def fraction(ratio: float) -> str:
     return f"{ratio:.2f}" if ratio > 0.7 else f"1/{1 / ratio:.1f}".removesuffix(".0")
 
 
-CASE_HEAD = ("program", "CPU", "spread", "ratio", "per second")
+CASE_HEAD = ("program", "cost", "spread", "ratio", "per second")
 GOAL_HEAD = ("case", "ours", "against", "goal: at most", "reached", "met")
 
 

@@ -104,4 +104,9 @@ def test_ours_keeps_what_the_manual_promises(name: str, tmp_path: Path) -> None:
 def test_where_the_original_differs_is_known(name: str, tmp_path: Path) -> None:
     failed, _, output = failures(name, tmp_path, "")
     by_chance = NEIGHBOURS[name].by_chance
-    assert NEIGHBOURS[name].differs.keys() - by_chance == failed - by_chance, output
+    known = NEIGHBOURS[name].differs.keys() - by_chance
+    if failed - by_chance != known:
+        # The original may be late on a busy machine: what it fails it fails twice.
+        again, _, output = failures(name, tmp_path, "")
+        failed &= again
+    assert known == failed - by_chance, output

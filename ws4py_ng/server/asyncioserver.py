@@ -25,7 +25,7 @@ from ..websocket import WebSocket
 from .acceptor import Acceptor, Handlers
 from .asynciolistener import Listener, listen_unix
 from .asynciovisitor import ProcessRequest, Visitor
-from .threadedserver import _listen
+from .listening import listen_everywhere
 from .visitor import DRAIN_REASON
 
 __all__ = ["Server", "serve"]
@@ -246,6 +246,6 @@ def serve(
     def listen() -> list[socket.socket]:
         if unix_path is not None:
             return [listen_unix(unix_path)]
-        return [sock] if sock is not None else _listen(host, port)
+        return [sock] if sock is not None else listen_everywhere(host, port)
 
     return Server(acceptor, listen, ssl_context, process_request, max_connections)

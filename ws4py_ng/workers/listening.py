@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 
-from ..server.threadedserver import _listen
+from ..server.listening import listen_everywhere
 
 __all__ = ["SPREADS", "listen"]
 
@@ -19,7 +19,7 @@ def listen(host: str | None, port: int, count: int, spreads: bool = SPREADS) -> 
     The kernel deals connections out by their addresses, which is even enough for many and a lottery for
     a few. Raises OSError when the port is taken, by workers of another program too.
     """
-    found = _listen(host, port)
+    found = listen_everywhere(host, port)
     if not spreads or count == 1:
         return [found] * count
     # Who has no SO_REUSEPORT is refused where somebody listens who has: so much for `found`.

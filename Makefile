@@ -3,13 +3,14 @@
 PYTHON ?= python3
 VENV := .venv
 LEGACY := .venv-legacy
+MITMPROXY := .venv-mitmproxy
 PORT ?= 9000
 BIN := $(VENV)/bin
 
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-compiled test-pure check format build bench bench-quick autobahn autobahn-quick clean
+.PHONY: help demo test test-compiled test-pure check docs format build bench bench-quick autobahn autobahn-quick clean
 
 # What the compiled core is made of: an edit here makes the next command build it again.
 CORE_SOURCES := setup.py $(wildcard ws4py_ng/_core/*_py.py ws4py_ng/_core/*.pxd ws4py_ng/_core/*.pyx)
@@ -24,6 +25,7 @@ help:
 	@echo 'make demo            a server on http://127.0.0.1:9000/ with a page to try it (PORT=9001 ...); Ctrl-C ends it'
 	@echo 'make test            all tests, with the compiled core and without'
 	@echo 'make check           ruff, mypy and the layers'
+	@echo 'make docs            the documentation as a site, in .site/'
 	@echo 'make format          let ruff write the code as it wants it'
 	@echo 'make build           compile the core again'
 	@echo 'make bench           what a message costs, here and with others, half an hour; make bench-quick: minutes'
@@ -59,13 +61,23 @@ $(LEGACY)/tools: pyproject.toml | $(BIN)/python
 	WS4PY_NG_PURE=1 $(LEGACY)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test-legacy]'
 	@touch $@
 
+$(VENV)/docs: pyproject.toml | $(VENV)/tools $(VENV)/installed
+	$(PIP_INSTALL) --editable '.[docs]'
+	@touch $@
+
+# mitmproxy wants older versions of what is tested against. Its flows are read with the package as it lies here.
+$(MITMPROXY)/tools: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m venv $(MITMPROXY)
+	WS4PY_NG_PURE=1 $(MITMPROXY)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[mitmproxy]'
+	@touch $@
+
 build: | $(VENV)/tools
 	env -u WS4PY_NG_PURE $(BIN)/python setup.py --quiet build_ext --inplace
 	@touch $(VENV)/installed
 
 # Nothing is printed after the last summary of pytest. Both builds are tested even when the
 # first fails.
-test: $(VENV)/tools $(VENV)/installed $(LEGACY)/tools
+test: $(VENV)/tools $(VENV)/installed $(LEGACY)/tools $(MITMPROXY)/tools
 	@status=0; \
 	if $(CAN_COMPILE); then \
 		$(MAKE) test-compiled || status=1; \
@@ -77,10 +89,10 @@ test: $(VENV)/tools $(VENV)/installed $(LEGACY)/tools
 	$(MAKE) test-pure || status=1; \
 	exit $$status
 
-test-compiled: $(VENV)/tools $(VENV)/installed $(LEGACY)/tools
+test-compiled: $(VENV)/tools $(VENV)/installed $(LEGACY)/tools $(MITMPROXY)/tools
 	@env -u WS4PY_NG_PURE WS4PY_NG_EXPECT=compiled $(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test-pure: $(VENV)/tools $(VENV)/installed $(LEGACY)/tools
+test-pure: $(VENV)/tools $(VENV)/installed $(LEGACY)/tools $(MITMPROXY)/tools
 	@WS4PY_NG_PURE=1 WS4PY_NG_EXPECT=pure $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(VENV)/tools $(VENV)/installed
@@ -88,6 +100,12 @@ check: $(VENV)/tools $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict ws4py_ng
 	$(BIN)/python -m pytest -q test/test_layers.py
+
+# A page, a link or a docstring that Sphinx does not understand is an error.
+docs: $(VENV)/docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs .site
+	@cp .site/contents.html .site/index.html
+	@echo 'made .site/index.html'
 
 format: $(VENV)/tools
 	$(BIN)/ruff check --fix .
@@ -116,6 +134,6 @@ autobahn-quick: $(VENV)/tools $(VENV)/installed
 	@$(BIN)/python -m test.autobahn.run --quick $(AUTOBAHN_ARGS)
 
 clean:
-	rm -rf $(VENV) $(LEGACY) .venv-bench .wstest .reports build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LEGACY) $(MITMPROXY) .venv-bench .wstest .reports .site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -rf *.egg-info ws4py_ng/_core/*.so ws4py_ng/_core/*.pyd ws4py_ng/_core/*.c
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

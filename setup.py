@@ -1,6 +1,6 @@
 """Build the compiled core, and nothing else; everything about the package is in pyproject.toml.
 
-Two of the three extensions are compiled from the same files that the pure build runs. Their C
+Three of the five extensions are compiled from the same files that the pure build runs. Their C
 types stand in a .pxd that has the compiled module's name, where Cython looks for it.
 """
 
@@ -14,7 +14,9 @@ from setuptools import Extension, setup
 
 CORE = "ws4py_ng._core."
 SOURCES = {
+    "frames_c": "ws4py_ng/_core/frames_c.pyx",
     "mask_c": "ws4py_ng/_core/mask_c.pyx",
+    "outbox_c": "ws4py_ng/_core/outbox_py.py",
     "reader_c": "ws4py_ng/_core/reader_py.py",
     "writer_c": "ws4py_ng/_core/writer_py.py",
 }

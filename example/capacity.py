@@ -11,15 +11,7 @@ import json
 from math import ceil
 from pathlib import Path
 
-FIGURES = {
-    "memory_bytes": 13_600,
-    "tls_memory_bytes": 300_000,
-    "idle_cpu_percent": 1.3,
-    "connections": 10_000,
-    "broadcast_us": 8.8,
-    "message_us": 8.8,
-    "relay_us": 0.52,
-}
+FIGURES = Path(__file__).parents[1] / "docs" / "topics" / "scaling.json"
 GIB = 1024**3
 # A worker that is busier than this has no room for a bad minute.
 BUSY = 0.6
@@ -30,7 +22,7 @@ BASE = 40 * 1024 * 1024
 def arguments() -> argparse.Namespace:
     """Read what is asked."""
     parser = argparse.ArgumentParser(description="How many hosts, and what breaks first.")
-    parser.add_argument("--figures", type=Path, help="JSON of test.bench.scaling")
+    parser.add_argument("--figures", type=Path, default=FIGURES, help="JSON of test.bench.scaling")
     parser.add_argument("--connections", type=int, default=1_000_000)
     parser.add_argument("--topic-members", type=int, default=100, help="connections that a publish reaches")
     parser.add_argument("--publishes", type=float, default=2_000.0, help="a second, of all topics together")
@@ -46,9 +38,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Tell, for each thing that there is an end of, how many hosts it asks for."""
     asked = arguments()
-    cost = dict(FIGURES)
-    if asked.figures is not None:
-        cost.update(json.loads(asked.figures.read_text()))
+    cost: dict[str, float] = json.loads(asked.figures.read_text())
     memory = cost["tls_memory_bytes"] if asked.tls else cost["memory_bytes"]
     delivered = asked.publishes * asked.topic_members
     seconds = (

@@ -16,11 +16,21 @@ from ws4py_ng.pubsub import Hub
 from ws4py_ng.server.wsgi import WebSocketApplication
 from ws4py_ng.websocket import WebSocket
 
-PAGE = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>counter</title>
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,"><title>counter</title>
+<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
+<style>
+  body { font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem; }
+  output { font-size: 5rem; font-variant-numeric: tabular-nums; line-height: 1.2; color: #3b82f6; }
+</style>
+<h1>A counter that is pushed</h1>
 <output>waiting</output>
+<p role="status">connecting</p>
 <script>
+const say = text => { document.querySelector("p").textContent = text; };
 const socket = new WebSocket(location.href.replace("http", "ws") + "counter");
+socket.onopen = () => { say("Every page that is open sees the same number."); };
 socket.onmessage = message => { document.querySelector("output").textContent = message.data; };
+socket.onclose = close => { say("closed: " + close.code); };
 </script>"""
 
 app = Flask(__name__)

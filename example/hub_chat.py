@@ -34,8 +34,9 @@ def bus_of(url: str) -> Bus:
 
 
 def left(presence: Presence) -> None:
-    """Tell those who stay."""
-    hub.publish(presence.topic, f"* {presence.info} has left")
+    """Tell those who stay; the process that it was in does, if it can."""
+    if not presence.process:
+        hub.publish(presence.topic, f"* {presence.info} has left")
 
 
 hub: Hub
@@ -51,7 +52,7 @@ class Member(WebSocket):
         environ = self.environ or {}
         self.room = environ.get("PATH_INFO", "/")
         self.name = parse_qs(environ.get("QUERY_STRING", "")).get("name", [self.name])[0][:32]
-        there = ", ".join(str(each.info) for each in hub.members(self.room))
+        there = ", ".join(str(each.info) for each in hub.presence(self.room))
         self.send(f"* here: {there or 'nobody'}")
         hub.subscribe(self, self.room, info=self.name)
         hub.publish(self.room, f"* {self.name} has come in")
@@ -73,5 +74,6 @@ async def main() -> None:
 
 if __name__ == "__main__":
     bus = bus_of(sys.argv[2]) if len(sys.argv) > 2 else None
-    with Hub(bus, policy="drop_oldest", history=10, left=left) as hub, suppress(KeyboardInterrupt):
+    hub = Hub(bus, policy="drop_oldest", history=10, left=left, presence_interval=2.0)
+    with hub, suppress(KeyboardInterrupt):
         asyncio.run(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import signal
@@ -19,9 +20,11 @@ from websockets.sync.client import ClientConnection, connect
 import ws4py_ng
 from test.client.peers import certificates, client_context, frame, request
 from test.programs import WAIT, WS4PY_NG, Program, run
+from test.recordings.make import HERE
 from ws4py_ng.cli import demo, options
 from ws4py_ng.cli.serve import find_app
 
+TRACE = str(HERE / "text.wscap.gz")
 ECHO_TWICE = """
 from ws4py_ng.websocket import WebSocket
 
@@ -131,6 +134,30 @@ def test_wrong_usage_has_status_2(arguments: str, message: str) -> None:
     assert (2, b"") == (done.returncode, done.stdout)
     assert message in done.stderr.decode()
     assert "Traceback" not in done.stderr.decode()
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+@pytest.mark.parametrize("arguments", [("--help",), (TRACE,), (TRACE, "--json")], ids=["help", "table", "json"])
+def test_what_the_output_cannot_encode_is_escaped(arguments: tuple[str, ...], encoding: str) -> None:
+    done, plain = (run([*WS4PY_NG, "inspect", *arguments], PYTHONIOENCODING=name) for name in (encoding, "utf-8"))
+    assert (0, b"") == (done.returncode, done.stderr)
+    if "--json" in arguments:
+        assert [*map(json.loads, plain.stdout.splitlines())] == [*map(json.loads, done.stdout.splitlines())]
+    else:
+        assert plain.stdout.decode().encode(encoding, "backslashreplace") == done.stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "message"), [("/dev/full", "No space left on device"), ("&-", "it is closed")], ids=["full", "closed"]
+)
+@pytest.mark.parametrize(
+    "command",
+    [("inspect", TRACE), ("inspect", TRACE, "--json"), ("replay", TRACE, "--app", "echo"), ("serve", "--port", "0")],
+    ids=["inspect", "json", "replay", "serve"],
+)
+def test_an_output_that_takes_nothing_is_one_line(command: tuple[str, ...], target: str, message: str) -> None:
+    done = run(["sh", "-c", f'exec "$@" >{target}', "sh", *WS4PY_NG, *command])
+    assert (1, f"ws4py-ng: cannot write to standard output: {message}\n") == (done.returncode, done.stderr.decode())
 
 
 def test_an_interval_is_in_seconds_or_off() -> None:

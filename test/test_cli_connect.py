@@ -31,6 +31,7 @@ from test.client.peers import (
     url_of,
 )
 from test.programs import PROMPT, WAIT, WS4PY_NG, Program, environment, run, screen
+from test.recordings.make import HERE
 from ws4py_ng.cli.console import printable
 from ws4py_ng.cli.explain import explain
 from ws4py_ng.cli.pipeline import read_lines
@@ -467,9 +468,18 @@ def test_a_certificate_for_another_name_is_told(tmp_path: Path) -> None:
         ("empty.pem", "--ca-file empty.pem: no PEM certificate in it"),
     ],
 )
-def test_a_bad_ca_file_is_one_line(tmp_path: Path, name: str, message: str) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("connect", "wss://localhost:1/"),
+        ("capture", "wss://localhost:1/", "--output", "trace.wscap"),
+        ("replay", str(HERE / "text.wscap.gz"), "--to", "wss://localhost:1/"),
+    ],
+    ids=["connect", "capture", "replay"],
+)
+def test_a_bad_ca_file_is_one_line(tmp_path: Path, command: tuple[str, ...], name: str, message: str) -> None:
     (tmp_path / "empty.pem").touch()
-    done = run([*CONNECT, "--ca-file", name, "wss://localhost:1/"], cwd=tmp_path)
+    done = run([*WS4PY_NG, *command, "--ca-file", name], cwd=tmp_path)
     assert (1, f"ws4py-ng: {message}\n") == (done.returncode, done.stderr.decode())
 
 

@@ -24,7 +24,7 @@ expect.set_options(timeout=WAIT * 1000)
 
 DASHBOARD = [sys.executable, "-W", "error", str(ROOT / "example" / "dashboard")]
 # What a page is sent of a room from one process: [number, value], with None where its line is broken.
-LINE = """([room, source]) => dashboard.rooms.get(room).points
+LINE = """([room, source]) => (dashboard.rooms.get(room)?.points ?? [])
     .filter((point) => point.source === source).map(({ n, value }) => [n ?? null, value])"""
 HAS = f"([room, source, count]) => ({LINE})([room, source]).length >= count"
 # Chromium itself reports a server that is not there, whatever a page does about it.

@@ -45,6 +45,13 @@ def test_a_handshake_error_carries_the_answer() -> None:
     assert (None, [], b"") == (bare.status, bare.headers, bare.body)
 
 
+def test_a_handshake_error_of_wrong_types_cannot_be_made() -> None:
+    with pytest.raises(TypeError, match="status is '403', expected an int or None"):
+        exc.HandshakeError("refused", "403")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="body is str, expected bytes"):
+        exc.HandshakeError("refused", 403, body="no")  # type: ignore[arg-type]
+
+
 def test_an_error_survives_a_trip_to_another_process() -> None:
     error = pickle.loads(pickle.dumps(exc.ConnectionClosed("gone")))
     assert ("gone", exc.ConnectionClosed) == (str(error), type(error))

@@ -27,7 +27,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     2: ("compat", "extensions", "framing", "handshake", "messaging", "uri", "utf8validator"),
     3: ("keepalive", "shared", "streaming"),
     4: ("endpoint",),
-    5: ("capture", "pubsub", "receiving", "transports"),
+    5: ("capture", "fast", "pubsub", "receiving", "transports"),
     6: ("async_websocket", "client", "manager", "metrics", "server", "tracing", "websocket", "workers"),
     7: ("__init__", "__main__", "cli", "demo", "inspector", "pytest_plugin", "shims", "testing"),
 }
@@ -206,12 +206,24 @@ def test_functions_are_short() -> None:
     ]
 
 
-def test_importing_the_package_loads_no_transport() -> None:
-    code = "import sys, ws4py_ng; print(*sys.modules)"
+@pytest.mark.parametrize(
+    ("module", "most", "without"),
+    [
+        ("ws4py_ng", {"ws4py_ng", "ws4py_ng._version"}, "logging asyncio socket ssl"),
+        # A class may be served by any transport, and be recorded or not.
+        ("ws4py_ng.websocket", None, "asyncio ssl http hashlib ws4py_ng.handshake ws4py_ng.capture.tap"),
+        ("ws4py_ng.server.threadedserver", None, "asyncio ws4py_ng.capture.live ws4py_ng.transports.aio"),
+    ],
+)
+def test_an_import_loads_what_it_needs(module: str, most: set[str] | None, without: str) -> None:
+    code = f"import sys; before = set(sys.modules); import {module}; print(*set(sys.modules) - before)"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT.parent, capture_output=True, text=True, check=True)
-    loaded = run.stdout.split()
-    heavy = [name for name in loaded if name.startswith(PACKAGE + ".") and LAYER_OF[row_of(name)] >= PURE_UP_TO]
-    assert [] == [*heavy, *({"asyncio", "socket", "ssl"} & set(loaded))]
+    loaded = set(run.stdout.split())
+    assert module in loaded
+    assert set() == loaded & set(without.split())
+    assert most is None or most == {name for name in loaded if name.startswith(PACKAGE)}
+    tops = {name.partition(".")[0] for name in loaded if "cython" not in name}
+    assert {PACKAGE} == tops - sys.stdlib_module_names
 
 
 # The law has a law of its own: that it would notice.

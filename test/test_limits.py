@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
@@ -46,9 +47,29 @@ def test_a_size_cannot_be_switched_off(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TIMES + SIZES)
-@pytest.mark.parametrize("value", [0, -1, float("nan")])
+@pytest.mark.parametrize("value", [0, -1])
 def test_a_limit_is_more_than_nothing(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"Limits.{name} is {value}, expected more than 0"):
+        Limits(**{name: value})
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_a_time_that_is_no_number_is_not_more_than_nothing(name: str) -> None:
+    with pytest.raises(ValueError, match=f"Limits.{name} is nan, expected more than 0"):
+        Limits(**{name: float("nan")})
+
+
+@pytest.mark.parametrize("name", TIMES)
+@pytest.mark.parametrize("value", ["1", True, [1]], ids=repr)
+def test_a_time_is_a_number(name: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=re.escape(f"Limits.{name} is {value!r}, expected seconds")):
+        Limits(**{name: value})
+
+
+@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("value", ["1", True, 1e6, 10.5, float("nan")], ids=repr)
+def test_a_size_is_an_int(name: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=re.escape(f"Limits.{name} is {value!r}, expected an int")):
         Limits(**{name: value})
 
 

@@ -5,6 +5,7 @@ Numbers are those of ws4py's defects that a test is the row for.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
@@ -167,6 +168,50 @@ def test_an_error_of_one_is_not_that_of_the_others(many: Many, caplog: pytest.Lo
     assert eventually(lambda: ws.terminations)
     assert echoes(other)
     assert "Terminating websocket Duck" in caplog.text
+
+
+NO_EXCEPTIONS = [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError]
+
+
+@pytest.mark.parametrize("error", NO_EXCEPTIONS)
+@pytest.mark.parametrize("hook", ["received_message", "ponged", "closed", "unhandled_error", "once"])
+def test_nor_is_what_ends_a_thread_elsewhere(
+    hook: str, error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(self: Any, *args: object) -> None:
+        raise error("on purpose")
+
+    with managing() as many:
+        hooks = {"received_message": lambda self, message: 1 / 0} if hook == "unhandled_error" else {}
+        ws, peer = many.join(spy(**{**hooks, hook: fail}))
+        _, other = many.join(echo_spy())
+        peer.send(frame(10, b"x") if hook == "ponged" else frame(1, b"x") + close_frame(1000))
+        if hook in ("received_message", "ponged") and error is not GeneratorExit:
+            assert (8, b"\x03\xf3Internal error") == peer.take_frame()
+        peer.take_rest()
+        peer.sock.close()
+        assert eventually(lambda: ws.sock is None)
+        assert echoes(other)
+        assert echoes(many.join(echo_spy())[1])
+        assert many.manager.is_alive()
+    logged = [entry for entry in caplog.records if entry.levelname == "ERROR"]
+    assert 1 == len(logged), [entry.getMessage() for entry in logged]
+    assert "on purpose" in caplog.text
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_in_the_main_thread_it_ends_the_program(error: type[BaseException]) -> None:
+    def fail(self: Any, message: Any) -> None:
+        raise error
+
+    with managing(start=False) as many:
+        kind = spy(received_message=fail)
+        ws, peer = many.join(kind)
+        peer.send(frame(1, b"x"))
+        with pytest.raises(error):
+            many.manager.run()
+        assert Ended(1006, "Going away") == get(kind.endings)
+        assert ws.sock is None
 
 
 def test_a_mock_is_good_enough_for_the_books() -> None:

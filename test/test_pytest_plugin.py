@@ -7,6 +7,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from test.programs import ROOT, run
 from test.recordings.make import HERE
 from ws4py_ng.capture import read
@@ -87,6 +89,27 @@ def test_a_failing_test_leaves_the_captures_of_its_connections(tmp_path: Path) -
     connections = [read(path).connection() for path in (tmp_path / "kept/test_it.py-test_bad").iterdir()]
     assert ["client", "server"] == sorted(each.role for each in connections)
     assert f"{tmp_path / 'kept' / 'test_it.py-test_bad'}: ws4py-ng inspect FILE" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--ws-capture-on-failure", "test_it.py"), "test_it.py"),
+        (("--ws-capture-on-failure", "test_it.py::test_bad"), "test_it.py::test_bad"),
+        (("--ws-capture-on-failure=/dev/null",), "/dev/null"),
+        (("--ws-capture-on-failure=test_it.py/below",), "test_it.py/below"),
+    ],
+)
+def test_what_is_no_directory_is_wrong_usage(options: tuple[str, ...], named: str, tmp_path: Path) -> None:
+    status, said = outcome(tmp_path, CONNECTS, *options)
+    assert pytest.ExitCode.USAGE_ERROR == status
+    assert f"{named} is no directory: name one by --ws-capture-on-failure=DIR, or put the option behind" in said
+
+
+def test_a_marker_that_names_no_recording_is_an_error(tmp_path: Path) -> None:
+    status, said = outcome(tmp_path, "@pytest.mark.ws_capture()\ndef test_marked(ws_replay):\n    pass\n")
+    assert pytest.ExitCode.INTERRUPTED == status
+    assert 'ws_capture names no recording: @pytest.mark.ws_capture("trace.wscap")' in said
 
 
 def test_nothing_is_recorded_when_it_is_not_asked_for(tmp_path: Path) -> None:

@@ -79,3 +79,9 @@ def test_a_hook_that_fails_is_an_error_of_the_span(spans: InMemorySpanExporter) 
     assert trace.StatusCode.ERROR is connection.status.status_code
     assert 1011 == connection.attributes["websocket.close.code"]
     assert ["exception"] == [event.name for event in connection.events]
+
+
+@pytest.mark.parametrize("handler", [lambda ws: None, dict, None])
+def test_what_is_no_websocket_is_refused(handler: Any) -> None:
+    with pytest.raises(TypeError, match="expected a subclass of WebSocket"):
+        traced(handler)

@@ -7,15 +7,19 @@ and `receive` when you like.
 
 from __future__ import annotations
 
-import logging
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
-from ._core import BUILD
 from ._version import __version__
 
+# What only a few programs need is imported where that is: `typing` and `logging` take longer than all
+# the rest of this module.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import logging
+    from collections.abc import Sequence
+    from typing import Any
+
+    from ._core import BUILD
     from .client.threadedclient import Connection
 
 __author__ = "the ws4py_ng authors"
@@ -34,14 +38,18 @@ WS_KEY = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 WS_VERSION = (8, 13)
 
 
-def configure_logger(stdout: bool = True, filepath: str | None = None, level: int = logging.INFO) -> logging.Logger:
+def configure_logger(stdout: bool = True, filepath: str | None = None, level: int = 20) -> logging.Logger:
     """Let the logger of this package write to standard output, to a file that rotates, or both.
 
-    For a program without a logging configuration of its own.
+    For a program without a logging configuration of its own; ``level`` 20 is `logging.INFO`. Behind
+    `install_as_ws4py` it is the logger ``ws4py``, which gets all of ours, too.
     """
+    import logging
     from logging.handlers import RotatingFileHandler  # it loads socket and more
 
     logger = logging.getLogger("ws4py_ng")
+    if logger.parent is not None and logger.parent.name == "ws4py":  # `install` has set it
+        logger = logger.parent
     logger.setLevel(level)
     formatter = logging.Formatter("[%(asctime)s] %(levelname)s %(message)s")
     handlers: list[logging.Handler] = []
@@ -87,3 +95,14 @@ def install_as_ws4py() -> None:
     from .shims import install_as_ws4py as install  # it is needed by few
 
     install()
+
+
+if not TYPE_CHECKING:  # it would let a type checker take any name
+
+    def __getattr__(name: str) -> str:
+        """Find out which build runs when that is asked for."""
+        if name != "BUILD":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from ._core import BUILD
+
+        return BUILD

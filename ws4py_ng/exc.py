@@ -101,6 +101,10 @@ class HandshakeError(WebSocketException):
         body: bytes = b"",
     ) -> None:
         super().__init__(msg)
+        if status is not None and not isinstance(status, int):
+            raise TypeError(f"status is {status!r}, expected an int or None")
+        if not isinstance(body, bytes):
+            raise TypeError(f"body is {type(body).__name__}, expected bytes")
         self.msg = msg
         self.status = status
         self.headers = list(headers)

@@ -103,4 +103,8 @@ class Keepalive:
 
 def _first(*times: float | None) -> float:
     """Return the earliest time at which there is something to do."""
-    return min((time for time in times if time is not None), default=inf)
+    first = inf
+    for time in times:
+        if time is not None and time < first:
+            first = time
+    return first

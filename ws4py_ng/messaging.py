@@ -123,6 +123,8 @@ class TextMessage(Message):
     """Hold a text message; ``text`` and ``str()`` are its characters, ``len()`` their number."""
 
     opcode = TEXT
+    is_text = True
+    is_binary = False
     _text: str
 
     def __init__(self, text: Data | None = None) -> None:
@@ -151,6 +153,8 @@ class BinaryMessage(Message):
     """Hold a binary message; ``len()`` counts bytes."""
 
     opcode = BINARY
+    is_text = False
+    is_binary = True
     encoding = None
 
     def __init__(self, bytes: Data | None = None) -> None:  # ws4py's name for it

@@ -121,7 +121,7 @@ class Meter:
 
 def _unsent(ws: WebSocket) -> int:
     carried: Any = getattr(ws._transport, "_transport", None)
-    return ws._outbox_size + (0 if carried is None else carried.get_write_buffer_size())
+    return ws._outbox.size + (0 if carried is None else carried.get_write_buffer_size())
 
 
 def metered(handler: T, meter: Meter) -> T:
@@ -145,9 +145,9 @@ def metered(handler: T, meter: Meter) -> T:
         return base.closed(self, code, reason)
 
     def _send_frame(self: Any, opcode: int, data: Any, fin: bool = True) -> Any:
-        before = self._frames_sent
+        before = self._outbox.frames
         sent = base._send_frame(self, opcode, data, fin)
-        if self._frames_sent != before:  # else it waits, and comes here again
+        if self._outbox.frames != before:  # else it waits, and comes here again
             meter.messages_out += opcode != 0
             meter.bytes_out += len(data)
         return sent

@@ -52,12 +52,21 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     directory = config.getoption("--ws-capture-on-failure")
     if directory is not None:
-        config.pluginmanager.register(_OnFailure(config.invocation_params.dir / directory), "ws4py_ng-on-failure")
+        kept = config.invocation_params.dir / directory
+        # It may be the name of a test: argparse gives it to the option that stands before it.
+        if "::" in directory or not next(path for path in (kept, *kept.parents) if path.exists()).is_dir():
+            raise pytest.UsageError(
+                f"--ws-capture-on-failure: {directory} is no directory: name one by --ws-capture-on-failure=DIR, "
+                "or put the option behind the tests"
+            )
+        config.pluginmanager.register(_OnFailure(kept), "ws4py_ng-on-failure")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test once for each recording of its marker."""
     marker = metafunc.definition.get_closest_marker("ws_capture")
+    if marker is not None and not marker.args:
+        pytest.fail('ws_capture names no recording: @pytest.mark.ws_capture("trace.wscap")', pytrace=False)
     if marker is not None and "ws_capture" in metafunc.fixturenames:
         here = metafunc.definition.path.parent
         paths = [here / str(name) for name in marker.args]

@@ -24,6 +24,8 @@ class State(Enum):
     ENDING = "ending"  # both have passed, or the peer is given up; the transport is to be closed
     CLOSED = "closed"  # the transport is gone
 
+    __hash__ = object.__hash__  # that of Enum is a function of Python, and called at each step
+
 
 class Event(Enum):
     """Name what moves a connection from one state to the next."""
@@ -33,6 +35,8 @@ class Event(Enum):
     CLOSE_RECEIVED = "the peer's Close frame was read"
     FAILED = "the connection was failed (RFC 6455 7.1.7)"
     ENDED = "the byte stream ended"
+
+    __hash__ = object.__hash__
 
 
 NEXT: Final[dict[tuple[State, Event], State]] = {

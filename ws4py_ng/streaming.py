@@ -10,9 +10,10 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ._core import FrameReader, append_frame, encode_frame, frame_head
+from ._core import FrameReader, apply_mask, encode_frame, frame_head
 from ._core.mask_keys import fresh_mask_key
 from .codes import (
     CLOSE,
@@ -36,6 +37,7 @@ from .messaging import (
     parse_close,
 )
 from .shared import Shared, SharedMessage, shared_frame
+from .utf8validator import Utf8Validator  # noqa: F401 - it was here in ws4py
 
 if TYPE_CHECKING:
     from .extensions import Extension
@@ -44,7 +46,10 @@ __all__ = ["Stream"]
 
 Buffer = bytes | bytearray | memoryview
 
-# From here on a payload that is not masked is handed on as it is, beside its header.
+# ws4py's name for them; what may be sent is said by `codes.is_sendable`.
+VALID_CLOSING_CODES = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011]
+
+# From here on a payload is handed on beside its header, as it is if it is not masked.
 LARGE = 16 * 1024
 # What `FrameReader.try_frame` returns for a message in one frame that no extension changed.
 WHOLE_TEXT, WHOLE_BINARY = 0x181, 0x182
@@ -71,10 +76,7 @@ class Stream:
         new_mask_key: Callable[[], bytes] = fresh_mask_key,
     ) -> None:
         self.message: Message | None = None
-        self.pings: list[PingControlMessage] = []
-        self.pongs: list[PongControlMessage] = []
         self.closing: CloseControlMessage | None = None
-        self.errors: list[CloseControlMessage] = []
         self.always_mask = always_mask
         self._expect_masking = expect_masking
         self._new_mask_key = new_mask_key
@@ -106,6 +108,7 @@ class Stream:
 
     def use_extension(self, extension: Extension) -> None:
         """Apply the extension that the opening handshake agreed on (RFC 6455 9.1)."""
+        extension.bound(self._limits)
         self._extension = extension
         self._reader.allowed_rsv = extension.rsv
         self._reader.slack = self._limits.max_message_size // 16 + _DEFLATE_OVERHEAD
@@ -163,18 +166,7 @@ class Stream:
     @property
     def has_input(self) -> bool:
         """Whether a whole frame waits that was not looked at yet."""
-        reader = self._reader
-        buffer, start = reader.buffer, reader.position
-        have = len(buffer) - start
-        if have < 2:
-            return False
-        second = buffer[start + 1]
-        head, length = (6, second - 0x80) if second & 0x80 else (2, second)
-        if length > 125:
-            more = 2 if length == 126 else 8
-            head += more
-            length = int.from_bytes(buffer[start + 2 : start + 2 + more], "big")
-        return have >= head + length
+        return self._reader.has_frame()
 
     def _check_partial(self) -> None:
         """Check the text that came of a frame whose rest is on its way."""
@@ -204,6 +196,8 @@ class Stream:
     def _assembled(self, opcode: int) -> Message | None:
         """Add the frame that the reader stands on; return the message that it completes."""
         reader = self._reader
+        if opcode and reader.rsv and reader.fin:
+            return self._unpacked(opcode, reader.payload)
         if opcode:
             self._begin(opcode)
         payload, fin = reader.payload, reader.fin
@@ -237,6 +231,22 @@ class Stream:
         message.data = payload
         return message
 
+    def _unpacked(self, opcode: int, payload: bytes) -> Message:
+        """Return the message that one compressed frame is."""
+        assert self._extension is not None
+        payload = self._extension.decompress(payload, True, self._limits.max_message_size)
+        if opcode != TEXT:
+            binary = new_message(BinaryMessage)
+            binary.data = payload
+            return binary
+        text = new_message(TextMessage)
+        text.data = payload
+        try:
+            text._text = payload.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise invalid_utf8(error) from None
+        return text
+
     def _set_budget(self, held: int) -> None:
         """Lower what the next frame may have by what the message holds already."""
         budget = min(self._limits.frame_budget, self._limits.max_message_size - held)
@@ -258,8 +268,6 @@ class Stream:
         ``opcode`` is 0 for a fragment that continues a message. Returns the bytes added.
         """
         extension = self._extension
-        if extension is None and fin and len(data) < LARGE and not self.always_mask:
-            return append_frame(outbox, 0x80 | opcode, data)
         first = (0x80 if fin else 0) | opcode
         if extension is not None and opcode < CLOSE:
             if opcode != CONTINUATION:
@@ -268,23 +276,36 @@ class Stream:
                     first |= extension.rsv
             if self._compressing:
                 data = extension.compress(data, fin)
-        if self.always_mask:
-            frame = encode_frame(first, data, self._new_mask_key())
-        elif len(data) < LARGE:
-            frame = encode_frame(first, data, None)
-        else:
-            frame = frame_head(first, len(data), None)
+        key = self._new_mask_key() if self.always_mask else None
+        if len(data) < LARGE:
+            frame = encode_frame(first, data, key)
             outbox.append(frame)
-            outbox.append(bytes(data))
-            return len(frame) + len(data)
-        outbox.append(frame)
-        return len(frame)
+            return len(frame)
+        head = frame_head(first, len(data), key)
+        outbox.append(head)
+        outbox.append(bytes(data) if key is None else apply_mask(data, key))
+        return len(head) + len(data)
 
     def share(self, message: SharedMessage) -> Shared:
         """Return the frame of a message that others are sent as well; the next to be appended to the outbox."""
         return shared_frame(self, message, self._extension, self._new_mask_key)
 
-    # In the manner of ws4py
+    # In the manner of ws4py: made when it is asked for, which few programs do
+
+    @cached_property
+    def pings(self) -> list[PingControlMessage]:
+        """The Pings that `parser` has found."""
+        return []
+
+    @cached_property
+    def pongs(self) -> list[PongControlMessage]:
+        """The Pongs that `parser` has found."""
+        return []
+
+    @cached_property
+    def errors(self) -> list[CloseControlMessage]:
+        """What the peer did wrong, as `parser` has found."""
+        return []
 
     @property
     def parser(self) -> Generator[int, Buffer | None, None]:
@@ -360,7 +381,8 @@ class Stream:
         self._parser = None
         self.message = None
         self.closing = None
-        self.pings, self.pongs, self.errors = [], [], []
+        for name in ("pings", "pongs", "errors"):
+            self.__dict__.pop(name, None)
 
 
 def _too_big(limits: Limits) -> ProtocolError:

@@ -37,6 +37,8 @@ def traced(handler: T) -> T:
     Attributes: ``url.path``, ``client.address``, ``websocket.subprotocol``, and at the end ``websocket.close.code``
     and ``websocket.messages.received``. 1006 and 1011 are errors.
     """
+    if not (isinstance(handler, type) and issubclass(handler, WebSocket)):
+        raise TypeError(f"traced() of {handler!r}, expected a subclass of WebSocket")
     base: Any = handler
     tracer = trace.get_tracer("ws4py_ng", __version__)
 

@@ -8,35 +8,35 @@ from __future__ import annotations
 
 import logging
 import socket
-import ssl
 import threading
 from collections.abc import Awaitable, Generator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .capture.tap import NO_TAP, AnyTap
-from .capture.taps import tap_channel
+from .capture.untapped import NO_TAP, AnyTap
 from .codes import ABNORMAL_CLOSURE, BINARY, CLOSE, PING, PONG, TEXT
 from .endpoint import NO_TRANSPORT, Endpoint, Transport
 from .exc import ConnectionClosed, ProtocolError
+from .extensions import engines
+from .fast import libraries
 from .limits import DEFAULT_LIMITS, Limits
 from .messaging import BinaryMessage, CloseControlMessage, Message, PongControlMessage, TextMessage
 from .shared import Shared, SharedMessage
 from .states import Event, State
 from .streaming import Stream
 from .transports.blocking import BlockingTransport
+from .transports.channels import is_tls
 
 __all__ = ["EchoWebSocket", "Heartbeat", "WebSocket"]
 
 logger = logging.getLogger("ws4py_ng")
 
+engines.find_with(libraries)
+
 DEFAULT_READING_SIZE = DEFAULT_LIMITS.read_size
 
-pyOpenSSLError = ssl.SSLError  # ws4py's name; pyOpenSSL itself is not needed
-_compat = (socket, ssl)
 
-
-class Heartbeat:
+class Heartbeat(threading.Thread):
     """Send an unsolicited Pong every ``frequency`` seconds, from a thread of its own.
 
     A connection has `heartbeat_freq` and pings for that; this is for programs that use
@@ -44,10 +44,10 @@ class Heartbeat:
     """
 
     def __init__(self, websocket: WebSocket, frequency: float | None = 2.0) -> None:
+        super().__init__(name="Heartbeat", daemon=True)
         self.websocket = websocket
         self.frequency = frequency
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self.run, name="Heartbeat", daemon=True)
+        self._halted = threading.Event()
 
     def __enter__(self) -> Heartbeat:
         if self.frequency:
@@ -57,17 +57,13 @@ class Heartbeat:
     def __exit__(self, *exc: object) -> None:
         self.stop()
 
-    def start(self) -> None:
-        """Begin to beat."""
-        self._thread.start()
-
     def stop(self) -> None:
         """Stop at once."""
-        self._stopped.set()
+        self._halted.set()
 
     def run(self) -> None:
         """Beat until stopped, or until the WebSocket is closed."""
-        while not self._stopped.wait(self.frequency) and not self.websocket.terminated:
+        while not self._halted.wait(self.frequency) and not self.websocket.terminated:
             try:
                 self.websocket.send(PongControlMessage(data="beep"))
             except ConnectionClosed:
@@ -101,7 +97,7 @@ class WebSocket(Endpoint):
         self.environ = environ
         self.heartbeat_freq = heartbeat_freq
         self.reading_buffer_size = DEFAULT_READING_SIZE
-        self._is_secure = isinstance(sock, ssl.SSLSocket)
+        self._is_secure = sock is not None and is_tls(sock)
         self._local_address: Any = None
         self._peer_address: Any = None
         self._foreign: Any = None
@@ -124,6 +120,8 @@ class WebSocket(Endpoint):
         """Let a transport carry this connection; where it is recorded, whoever carries it is tapped."""
         self._transport = transport
         if self._tap:
+            from .capture.taps import tap_channel  # few connections are recorded
+
             tap_channel(getattr(transport, "channel", None), self._tap)
 
     def _record(self, tap: AnyTap) -> None:
@@ -147,6 +145,7 @@ class WebSocket(Endpoint):
         else:
             self._foreign = value
             self._stream = _ForeignStream(value)  # type: ignore[assignment]
+        self._outbox.is_plain = False
 
     @property
     def client_terminated(self) -> bool:
@@ -377,5 +376,16 @@ class _ForeignStream:
 
 
 def _address(sock: Any, name: str) -> Any:
-    address = getattr(sock, name)()
+    address = getattr(sock, name)() if sock is not None else None
     return address[:2] if isinstance(address, tuple) else address
+
+
+if not TYPE_CHECKING:  # it would let a type checker take any name
+
+    def __getattr__(name: str) -> Any:
+        """Give ws4py's names ``ssl`` and ``pyOpenSSLError``; pyOpenSSL itself is not needed, and ssl not by all."""
+        if name not in ("ssl", "pyOpenSSLError"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import ssl
+
+        return ssl if name == "ssl" else ssl.SSLError

@@ -12,14 +12,16 @@ from ws4py_ng.exc import ProtocolError
 
 
 def _load(suffix: str) -> Any:
-    mask, reader, writer = (import_module(f"ws4py_ng._core.{name}_{suffix}") for name in ("mask", "reader", "writer"))
+    names = ("frames", "mask", "outbox", "reader", "writer")
+    frames, mask, outbox, reader, writer = (import_module(f"ws4py_ng._core.{name}_{suffix}") for name in names)
     return SimpleNamespace(
         FrameReader=reader.FrameReader,
+        Outbox=outbox.Outbox,
         Partial=mask.Partial,
-        append_frame=writer.append_frame,
         apply_mask=mask.apply_mask,
         encode_frame=writer.encode_frame,
         frame_head=writer.frame_head,
+        new_frames=frames.new_frames,
         new_partial=mask.new_partial,
     )
 

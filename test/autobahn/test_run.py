@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from test.autobahn import run as module
-from test.autobahn import side
+from test.autobahn import side, table
 from test.autobahn.report import Expectation
 from test.autobahn.run import (
     Run,
@@ -23,6 +23,7 @@ from test.autobahn.run import (
     started,
     write_spec,
 )
+from test.autobahn.table import Result
 
 FOREVER = "import time\nprint('listening on ws://127.0.0.1:9/', flush=True)\ntime.sleep(600)"
 
@@ -96,3 +97,16 @@ def test_a_row_whose_host_compresses_is_not_asked_for_compression(monkeypatch: p
     arguments = arguments_of(["--transport", "threads", "--role", "server", "--build", "pure"])
     (run,) = plan(arguments, Expectation.load())
     assert 301 == len(run.cases)
+
+
+def test_a_run_that_was_interrupted_goes_on_with_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr(table, "PAGE", tmp_path / "autobahn.md")
+    table.record([Result("server", "threads", "pure", {"1 to 7": "2 OK", "12": "1 OK"})], ["1.1.1", "7.1.1", "12.1.1"])
+    asked = ["--transport", "threads", "--role", "server", "--cases", "1.*", "10.*", "12.*", "--missing"]
+    pure, compiled = plan(arguments_of([*asked, "--build", "both"]), Expectation.load())[::-1]
+    assert ("pure", ["10.1.1"]) == (pure.build, pure.cases)
+    assert ("compiled", 107) == (compiled.build, len(compiled.cases))
+    assert [] == plan(arguments_of([*asked[:-4], "1.*", "--missing", "--build", "pure"]), Expectation.load())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .cases import CASES
 from .goals import judge
+from .network import own_network
 from .process import ROOT
 from .report import from_json, replace_tables, to_json, to_markdown, to_text
 from .run import Results, run, say
@@ -67,10 +68,15 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(f"{parser.prog} was told to end"))
     if options.update and (options.quick or not _is_whole(chosen)):
         parser.error("--update takes whole cases: no --quick, and no names of programs in --only")
+    with own_network():
+        return _measure(chosen, effort, options.update)
+
+
+def _measure(chosen: dict[str, list[Entry]], effort: Effort, update: bool) -> int:
     results = run(chosen, effort)
     outcomes = judge(results)
     print(to_text(results, outcomes))
-    if options.update or (_is_whole(chosen) and set(chosen) == set(CASES) and not options.quick):
+    if update or (_is_whole(chosen) and set(chosen) == set(CASES) and effort is FULL):
         _publish(results, effort)
     else:
         folder = ROOT / ".reports" / "bench"

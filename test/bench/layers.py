@@ -56,6 +56,30 @@ def reader(setup: Setup) -> None:
     _run(feed)
 
 
+class Calls:
+    """Call a hook and a ``send`` that do nothing, as written by whoever uses a library."""
+
+    def received_message(self, message: bytes) -> None:
+        """Send it back, to nowhere."""
+        self.send(message, True)
+
+    def send(self, payload: bytes, binary: bool = False) -> None:
+        """Do nothing."""
+
+
+def calls(setup: Setup) -> None:
+    """Parse frames, and do nothing but to call a hook, which calls ``send``: no library with such a hook costs less."""
+    frames = FrameReader(True, MAX_MESSAGE, MAX_MESSAGE)
+    nothing = Calls()
+
+    def feed(chunk: bytes) -> None:
+        frames.feed(chunk)
+        while frames.try_frame():
+            nothing.received_message(frames.payload)
+
+    _run(feed)
+
+
 def stream(setup: Setup) -> None:
     """Make messages of them."""
     messages = Stream(limits=LIMITS)
@@ -94,6 +118,7 @@ LAYERS = tabulate(
     both_builds(
         [
             Entry("ng/1-reader", "test.bench.layers:reader"),
+            Entry("ng/1-reader+calls", "test.bench.layers:calls"),
             Entry("ng/2-stream", "test.bench.layers:stream"),
             Entry("ng/3-session", "test.bench.layers:session"),
             Entry("ng/4-echo", "test.bench.layers:echo"),

@@ -7,6 +7,8 @@ import platform
 import time
 from pathlib import Path
 
+from .network import congestion_control
+
 # The clock of a process, from its id, as clock_getcpuclockid(3) makes it.
 CPUCLOCK_SCHED = 2
 
@@ -59,5 +61,6 @@ def machine() -> dict[str, str | int | None]:
         "cpu": model,
         "cpus": os.cpu_count(),
         "system": f"{platform.system()} {platform.release().partition('-')[0]} {platform.machine()}",
+        "tcp": congestion_control(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
     }

@@ -165,9 +165,9 @@ def to_markdown(results: Results, outcomes: list[Outcome], effort: Effort) -> st
     computer = told["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
     lines = [
-        f"Measured on {told['date']}: {computer['cpu']}, {computer['cpus']} CPUs, {computer['system']}, "
-        f"{computer['python']}. {versions}. Medians of {told['rounds']} rounds; all that a case compares was measured "
-        "in one run.",
+        f"Measured on {told['date']}: {computer['cpu']}, {computer['cpus']} CPUs, {computer['system']}, TCP "
+        f"with {computer['tcp']}, {computer['python']}. {versions}. Medians of up to {told['rounds']} rounds; all that "
+        "a case compares was measured in one run.",
         "",
         "### Goals",
         "",

@@ -18,6 +18,7 @@ from .process import Failed
 from .samples import PROBES, Effort, Probe, Sample
 from .table import Entry
 
+FEW_ROUNDS = {"memory": 3, "broadcast": 3, "handshake": 7, "import": 7}
 TROUBLE = (Failed, OSError, AssertionError, ValueError, ssl.SSLError, subprocess.CalledProcessError)
 
 
@@ -40,8 +41,11 @@ class Series:
 
     @property
     def spread(self) -> float:
-        """How far the rounds lie apart, as a part of the median."""
-        return (max(self.figures) - min(self.figures)) / self.median if self.median else 0.0
+        """How far the quartiles of the rounds lie apart, as a part of the median."""
+        if len(self.figures) < 2 or not self.median:
+            return 0.0
+        lower, _, upper = statistics.quantiles(self.figures, n=4, method="inclusive")
+        return (upper - lower) / self.median
 
     @property
     def rate(self) -> float | None:
@@ -105,8 +109,8 @@ def measure(case: Case, entries: Iterable[Entry], effort: Effort, pem: str) -> d
 
 
 def rounds(case: Case, effort: Effort) -> int:
-    """Return how many rounds a case has: some begin with a new server in each, which takes long."""
-    return min(effort.rounds, 3) if case.kind in ("memory", "broadcast") else effort.rounds
+    """Return how many rounds a case has: some begin with something new in each, which takes long."""
+    return min(effort.rounds, FEW_ROUNDS.get(case.kind, effort.rounds))
 
 
 def _attempt(probes: dict[str, Probe], found: dict[str, Series], name: str, step: str) -> Sample | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from test.bench.__main__ import choose, main
 from test.bench.cases import CASES
 from test.bench.goals import GOALS, Goal, judge
 from test.bench.measure import cpu_ns, schedstat_ns, settle
+from test.bench.network import WANTED, congestion_control, own_network
 from test.bench.process import ROOT, Failed, Running
 from test.bench.report import BEGIN, END, fraction, from_json, replace_tables, to_json, to_text
 from test.bench.run import Series
@@ -191,3 +193,13 @@ def test_a_run_that_is_told_to_end_leaves_no_server() -> None:
     while left := [pid for pid in begun if is_alive(pid)]:
         assert time.monotonic() < deadline, left
         os.sched_yield()
+
+
+def test_what_is_measured_has_a_network_of_its_own_where_that_may_be() -> None:
+    before, outside = congestion_control(), os.stat("/proc/self/ns/net").st_ino
+    with own_network() as control, socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_connection(listener.getsockname()):
+            assert control == congestion_control()
+        is_own = os.stat("/proc/thread-self/ns/net").st_ino != outside
+        assert control in (WANTED if is_own else [before])
+    assert (before, outside) == (congestion_control(), os.stat("/proc/self/ns/net").st_ino)

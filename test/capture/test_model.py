@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from test.recordings.make import HERE
 from test.recordings.scenes import SCENES
 from ws4py_ng.capture import read
-from ws4py_ng.capture.model import Inspection, inspect
+from ws4py_ng.capture.frames import FrameScanner
+from ws4py_ng.capture.model import Inspection, Inspector, inspect
 
 
 def look(name: str) -> Inspection:
@@ -68,3 +70,38 @@ def test_an_abrupt_end_is_told() -> None:
 @pytest.mark.parametrize("name", SCENES)
 def test_everything_is_plain_values(name: str) -> None:
     assert json.loads(json.dumps(look(name).to_dict()))["frames"]
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_a_connection_that_grows_shows_what_it_would_show_at_once(name: str) -> None:
+    whole = read(HERE / f"{name}.wscap.gz").connection()
+    growing = replace(whole, chunks=[])
+    inspector = Inspector(growing)
+    for number, chunk in enumerate(whole.chunks):
+        growing.chunks.append(chunk)
+        if number % 3:
+            so_far = replace(whole, chunks=whole.chunks[: number + 1])
+            assert inspect(so_far).to_dict() == inspector.update().to_dict()
+    assert inspect(whole).to_dict() == inspector.update().to_dict()
+
+
+def test_what_was_looked_at_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = read(HERE / "text.wscap.gz").connection()
+    growing = replace(whole, chunks=whole.chunks[:-4])
+    inspector = Inspector(growing)
+    assert inspect(growing).to_dict() == inspector.update().to_dict()
+    fed: list[bytes] = []
+    feed = FrameScanner.feed
+    monkeypatch.setattr(FrameScanner, "feed", lambda self, data: fed.append(data) or feed(self, data))
+    growing.chunks += whole.chunks[-4:]
+    inspector.update()
+    assert [chunk.data for chunk in whole.chunks[-4:] if chunk.data] == fed
+    assert inspect(whole).to_dict() == inspector.update().to_dict()
+
+
+def test_a_connection_that_begins_in_an_earlier_part_is_looked_at_once() -> None:
+    whole = read(HERE / "text.wscap.gz").connection()
+    later = replace(whole, chunks=whole.chunks[2:], continued=True)
+    inspector = Inspector(later)
+    assert inspect(later).to_dict() == inspector.update().to_dict()
+    assert inspect(later).to_dict() == inspector.update().to_dict()

@@ -11,7 +11,8 @@ import pytest
 from test.capture.recorded import LARGE, Talker, talk, with_asyncio, with_client, with_threads
 from test.chunking import CLOSE, TEXT, Piece
 from test.client.peers import request
-from ws4py_ng.capture import CaptureError, read, replay
+from test.recordings.make import HERE
+from ws4py_ng.capture import CaptureError, read, replay, replay_to_client, replay_to_server
 from ws4py_ng.capture.cuts import SPLITS
 from ws4py_ng.client.threadedclient import WebSocketClient
 from ws4py_ng.extensions import PerMessageDeflateFactory
@@ -19,6 +20,7 @@ from ws4py_ng.limits import Limits
 from ws4py_ng.server import threadedserver
 from ws4py_ng.websocket import EchoWebSocket, WebSocket
 
+TRACE = HERE / "text.wscap.gz"
 DEFLATE = [
     None,
     True,
@@ -186,6 +188,34 @@ def test_what_cannot_be_replayed_is_named(tmp_path: Path) -> None:
         replay(path, EchoWebSocket, connection=0, splits="some")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="against is 'me'"):
         replay(path, EchoWebSocket, connection=0, against="me")
+
+
+def handler(ws) -> None: ...
+
+
+@pytest.mark.parametrize("speed", [0, -1, float("nan"), float("inf")])
+def test_what_is_no_speed_is_refused(speed: float) -> None:
+    for play in (
+        lambda: replay(TRACE, EchoWebSocket, speed=speed),
+        lambda: replay_to_server(TRACE, "ws://127.0.0.1:1/", speed=speed),
+        lambda: replay_to_client(TRACE, speed=speed),
+    ):
+        with pytest.raises(ValueError, match=f"speed is {speed}, expected more than 0, or None"):
+            play()
+
+
+@pytest.mark.parametrize(
+    ("websocket", "message"),
+    [
+        (handler, "wants arguments: expected a class, or what makes a WebSocket of none"),
+        (None, "websocket is None, expected a subclass of WebSocket"),
+        (dict, "websocket is <class 'dict'>, expected a subclass of WebSocket"),
+        (EchoWebSocket(), "websocket is <.*EchoWebSocket object at .*>, expected a subclass of WebSocket"),
+    ],
+)
+def test_what_makes_no_websocket_is_refused(websocket, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        replay(TRACE, websocket)
 
 
 def test_the_request_is_in_the_environ(tmp_path: Path) -> None:

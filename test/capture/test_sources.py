@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,17 @@ import dpkt
 import pytest
 from playwright.sync_api import sync_playwright
 
-from test.recordings.make import FLAGS, HELPERS, _page
+from test.chunking import TEXT, Piece
+from test.client.peers import request
+from test.programs import WS4PY_NG, run
+from test.recordings.make import FLAGS, HELPERS, HERE, _page
 from test.recordings.scenes import QUIET, SCENES
-from ws4py_ng.capture import CaptureError, Connection, Recording, read, replay
+from ws4py_ng.capture import Capture, CaptureError, Connection, Recording, read, replay
 from ws4py_ng.capture.har import to_har
 from ws4py_ng.capture.model import inspect
+from ws4py_ng.capture.settings import open_tap
 from ws4py_ng.capture.sources import load
+from ws4py_ng.capture.writing import part_path
 from ws4py_ng.server.threadedserver import serve
 from ws4py_ng.websocket import EchoWebSocket
 
@@ -32,11 +39,14 @@ def messages(connection: Connection) -> list[tuple[bool, bool, bytes]]:
 
 
 class Tcpdump:
-    """Capture a port of the loopback, from when this is entered to when it is left."""
+    """Capture a server's port on the loopback, from when this is entered to when it is left, each packet."""
 
     def __init__(self, port: int, path: Path) -> None:
-        command = [str(TCPDUMP), "-i", "lo", "-U", "--immediate-mode", "-w", str(path), f"tcp port {port}"]
-        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self._port = port
+        self._path = path
+        # In immediate mode a packet takes as much of the buffer as the longest one might.
+        command = [str(TCPDUMP), "-i", "lo", "-U", "--immediate-mode", "-B", "65536", "-w", str(path)]
+        self._process = subprocess.Popen([*command, f"tcp port {port}"], stderr=subprocess.PIPE, text=True)
 
     def __enter__(self) -> None:
         assert self._process.stderr is not None
@@ -44,6 +54,14 @@ class Tcpdump:
         assert "listening on lo" in said, f"tcpdump needs root or CAP_NET_RAW: {said}"
 
     def __exit__(self, *exc: object) -> None:
+        if exc[0] is None:
+            with socket.create_connection(("127.0.0.1", self._port)) as sock:
+                sock.sendall(b"GET /that-was-all HTTP/1.1\r\n\r\n")
+                while sock.recv(1000):
+                    pass
+            while b"/that-was-all" not in self._path.read_bytes():
+                assert self._process.poll() is None
+                time.sleep(0.01)
         self._process.terminate()
         self._process.wait()
         assert self._process.stderr is not None
@@ -122,6 +140,45 @@ def test_three_witnesses_tell_the_same(name: str, tmp_path: Path) -> None:
     assert expected == messages(load(har).connection())
 
 
+# Parts
+
+
+def rotated(path: Path) -> list[Path]:
+    """Record a connection in several parts; return them, the oldest first."""
+    tap = open_tap(Capture(path, max_size=64 * 1024), "server", "test")
+    tap.received(request())
+    tap.sent(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+    for _ in range(20):
+        tap.received(Piece(TEXT, bytes(1000)).to_bytes(masked=True))
+        tap.sent(Piece(TEXT, bytes(1000)).to_bytes(masked=False))
+    tap.close()
+    return [part for number in (3, 2, 1, 0) if (part := part_path(path, number)).exists()]
+
+
+@pytest.mark.parametrize("name", ["trace.wscap", "trace.txt"])
+def test_a_part_is_read_with_those_before_it(name: str, tmp_path: Path) -> None:
+    parts = rotated(tmp_path / name)
+    assert len(parts) > 2
+    for number, part in enumerate(parts):
+        found = load(part)
+        assert ", ".join(map(str, parts[: number + 1])) == found.source
+        assert not found.connection().continued
+    assert 20 == len(replay(parts[-1], EchoWebSocket).check().messages)
+    for command in (["inspect"], ["replay", "--app", "echo"]):
+        done = run([*WS4PY_NG, *command, name], cwd=tmp_path)
+        assert 0 == done.returncode
+    parts[0].unlink()
+    with pytest.raises(CaptureError, match="begins in a part of the capture that is not here"):
+        replay(parts[-1], EchoWebSocket)
+
+
+def test_inspect_names_the_parts_that_it_has_read(tmp_path: Path) -> None:
+    names = [part.name for part in rotated(tmp_path / "trace.wscap")]
+    done = run([*WS4PY_NG, "inspect", "./trace.wscap"], cwd=tmp_path)
+    told = f"ws4py-ng: a connection begins in an earlier part: read {', '.join(names)}\n"
+    assert (0, told) == (done.returncode, done.stderr.decode())
+
+
 # Reassembly
 
 
@@ -162,12 +219,58 @@ def test_a_missing_segment_is_told(tmp_path: Path) -> None:
     assert "packets are missing" in found.connection().chunks[-1].error
 
 
+HELLO, LATER = b"\x16\x03\x01\x00\x05hello", b"\x81\x82maskhi"
+
+
+@pytest.mark.parametrize(
+    ("packets", "said"),
+    [
+        ([], "it has no packet of TCP"),
+        ([packet(5, 9, 1, 0x18, HELLO), packet(9, 5, 1, 0x18, HELLO)], "of its 1 TCP connections 1 are TLS"),
+        ([packet(5, 9, 1, 0x18, LATER), packet(6, 9, 1, 0x02)], "of its 2 TCP connections 0 are TLS"),
+    ],
+    ids=["empty", "TLS", "later"],
+)
+def test_what_a_pcap_without_a_websocket_has_is_told(packets: list[bytes], said: str, tmp_path: Path) -> None:
+    found = write_pcap(tmp_path / "a.pcap", *packets)
+    assert [] == found.connections
+    with pytest.raises(CaptureError, match=f"There is no connection in .*a.pcap: {said}"):
+        found.connection()
+
+
+@pytest.mark.parametrize("time", [1e12, 1e19, -1e19])
+def test_a_time_that_no_calendar_has_is_exported_as_the_first_one(time: float) -> None:
+    recording = read(HERE / "text.wscap.gz")
+    connection = recording.connection()
+    connection.chunks = [chunk._replace(time=chunk.time + time) for chunk in connection.chunks]
+    assert "1970-01-01T00:00:00+00:00" == to_har(recording)["log"]["entries"][0]["startedDateTime"]
+
+
+HAR = json.dumps(
+    {
+        "log": {
+            "entries": [
+                {
+                    "startedDateTime": "2026-01-02T03:04:05Z",
+                    "request": {"url": "ws://a/"},
+                    "response": {"status": 101},
+                    "_webSocketMessages": [{"type": "send", "time": 1.5, "opcode": 1, "data": "x"}],
+                }
+            ]
+        }
+    }
+).encode()
+
+
 def test_files_that_are_none_are_named(tmp_path: Path) -> None:
     path = tmp_path / "x"
     for data, what in (
-        (b"what?", "is no capture, pcap or HAR"),
+        (b"what?", "is no capture, pcap, HAR or flows"),
         (b'{"log": ', "is no HAR: at byte 8"),
-        (b'{"log": {"entries": [{"_webSocketMessages": [1]}]}}', "is no HAR: KeyError"),
+        (b'{"log": {"entries": [{"_webSocketMessages": [1]}]}}', "is no HAR: there is no 'startedDateTime' where"),
+        (b"{}", "is no HAR: there is no 'log' where there should be one"),
+        (HAR.replace(b"1.5", b"Infinity"), "is no HAR: ValueError a time of inf"),
+        (HAR.replace(b"1.5", b"1e999"), "is no HAR: ValueError a time of inf"),
         (b"\xd4\xc3\xb2\xa1", "cannot be read, at byte"),
         (b"\xd4\xc3\xb2\xa1\2\0\4\0" + bytes(8) + b"\0\0\4\0\xf9\0\0\0", "Packets of link type 249"),
     ):

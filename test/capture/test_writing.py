@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
+import os
+import re
 import signal
 import socket
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from test.capture.recorded import LARGE, talk, with_asyncio, with_client, with_threads
 from test.programs import Program
 from ws4py_ng.capture import Capture, read, writing
-from ws4py_ng.capture.settings import open_tap
+from ws4py_ng.capture.settings import CaptureOption, open_tap, settings_of
 from ws4py_ng.capture.writing import PARTS, part_path
+from ws4py_ng.exc import HandshakeError
 
 RECORDERS = [with_threads, with_asyncio, with_client]
 
@@ -108,12 +113,50 @@ def test_a_bound_on_the_size_makes_parts_and_each_can_be_read(tmp_path: Path) ->
     assert 4 == len(together.connections)
 
 
-def test_the_capture_of_an_earlier_run_is_kept_as_a_part(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["trace.wscap", "trace.wscap.gz", "trace.txt"])
+def test_the_capture_of_an_earlier_run_is_kept_as_a_part(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    record_one(path)
+    earlier = path.read_bytes()
+    copy = tmp_path / f"copy-{name}"
+    copy.write_bytes(earlier)  # as another process would have left it
+    record_one(copy)
+    assert earlier == part_path(copy, 1).read_bytes()
+    assert [] == read(copy).problems
+
+
+def record_one(target: CaptureOption) -> None:
+    """Record a request and its answer."""
+    tap = open_tap(settings_of(target), "server", "test")
+    tap.received(b"GET / HTTP/1.1\r\n\r\n")
+    tap.sent(b"HTTP/1.1 101 x\r\n\r\n")
+    tap.close()
+
+
+@pytest.mark.parametrize("at", ["notes.txt", "notes.1.txt", "notes.3.txt"])
+@pytest.mark.parametrize("kind", ["text", "gzip", "pipe", "pcapng"])
+def test_what_is_no_capture_stays_and_is_named(
+    kind: str, at: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = tmp_path / at
+    if kind == "pipe":
+        os.mkfifo(place)
+    else:
+        data = {"text": b"important", "gzip": gzip.compress(b"important"), "pcapng": b"\n\r\r\n" + bytes(2000)}
+        place.write_bytes(data[kind])
+    before = place.stat()
+    for _ in range(2):
+        record_one(tmp_path / "notes.txt")
+    assert [place] == list(tmp_path.iterdir())
+    assert before == place.stat()
+    assert [True] == [str(place) in record.getMessage() for record in caplog.records]
+
+
+def test_an_empty_file_is_a_place_for_a_capture(tmp_path: Path) -> None:
     path = tmp_path / "trace.wscap"
-    path.write_bytes(b"earlier")
-    with_threads(path)
-    assert b"earlier" == part_path(path, 1).read_bytes()
-    assert [] == read(path).problems
+    path.touch()
+    record_one(path)
+    assert 1 == len(read(path).connections)
 
 
 PROGRAM = """
@@ -210,14 +253,75 @@ def test_secrets_are_redacted_unless_asked_otherwise(tmp_path: Path) -> None:
     assert b"hush" in everything
 
 
+@pytest.mark.parametrize("target", ["/a?token=hush#f", "/a?x=1;token=hush#f"])
+def test_an_answer_that_quotes_what_was_secret_does_not_tell_it(target: str, tmp_path: Path) -> None:
+    def ask(port: int) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            sock.sendall(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            assert b"hush" in b"".join(iter(lambda: sock.recv(1000), b""))
+
+    with_threads(Capture(tmp_path / "trace.wscap", redact=["token"]), ask)
+    assert read(tmp_path / "trace.wscap").connection().outgoing().startswith(b"HTTP/1.1 400 ")
+    assert b"hush" not in (tmp_path / "trace.wscap").read_bytes()
+
+
+def test_an_error_that_quotes_what_was_secret_does_not_tell_it(tmp_path: Path) -> None:
+    tap = open_tap(Capture(tmp_path / "trace.wscap"), "server", "test")
+    tap.received(b"GET / HTTP/1.1\r\nCookie: hush\r\n\r\n")
+    tap.failed(HandshakeError("'hush' is no token"))
+    tap.close()
+    assert ["HandshakeError"] == [chunk.error for chunk in read(tmp_path / "trace.wscap").connection().chunks[1:2]]
+
+
 @pytest.mark.parametrize("wrong", [True, 1, b"path"])
 def test_what_says_nothing_of_where_is_refused(wrong) -> None:
     with pytest.raises(ValueError, match="expected a path, a directory, a function or a Capture"):
         with_threads(wrong)
 
 
-def test_sizes_and_names_are_checked() -> None:
-    with pytest.raises(ValueError, match="max_size is 10, expected 65536"):
-        Capture("x.wscap", max_size=10)
-    with pytest.raises(ValueError, match="expected a list of names"):
-        Capture("x.wscap", redact="cookie")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"max_size": 10}, "max_size is 10, expected 65536"),
+        ({"max_size": "1"}, "max_size is '1', expected 65536"),
+        ({"redact": "cookie"}, "redact is 'cookie', expected a list of names"),
+        ({"redact": 5}, "redact is 5, expected a list of names"),
+        ({"redact": [5]}, r"redact is \[5\], expected a list of names"),
+        *(
+            ({"target": target}, "the target of a capture is .*, expected a path, a directory or a function")
+            for target in (5, None, True, "", b"x.wscap", "x\0.wscap", "\ud800.wscap")
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_where_a_capture_is_made(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Capture(**{"target": "x.wscap", **options})
+
+
+@pytest.mark.parametrize("path", ["", 5, "x\0.wscap", "\ud800.wscap", b"x.wscap"])
+def test_a_path_that_a_function_gets_wrong_is_logged_and_harms_nobody(
+    path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with_threads(lambda asked: path)
+    assert ["A connection is not captured"] == [record.getMessage() for record in caplog.records]
+
+
+def test_the_environment_says_nothing_by_an_empty_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WS4PY_NG_CAPTURE", "")
+    assert settings_of(None) is None
+    with pytest.raises(ValueError, match="the target of a capture is ''"):
+        settings_of("")
+
+
+@pytest.mark.parametrize("target", ["file/x.wscap", "file/new/", "file"])
+def test_a_place_that_cannot_be_used_is_named_as_it_was_given(
+    target: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_bytes(b"important")
+    capture = Capture(f"{tmp_path}/{target}")
+    with pytest.raises(OSError, match=re.escape(f"{tmp_path}/{target}'".replace("/'", "'"))):
+        capture.check()
+    record_one(capture)
+    (said,) = caplog.records
+    assert f"{tmp_path}/{target}" in said.getMessage()
+    assert [tmp_path / "file"] == list(tmp_path.iterdir())

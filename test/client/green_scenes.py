@@ -68,10 +68,14 @@ def others_run_while_it_connects(library: Library) -> None:
 def another_greenlet_may_call_it_off(library: Library) -> None:
     """Wake up when the connection is closed while the server is awaited."""
     listener, url = listen()
-    client = library.client_class(url)
-    library.spawn(lambda: (library.sleep(0.05), client.close_connection()))
-    expect((OSError, HandshakeError), client.connect)
-    assert client.terminated
+    for how in ("close", "close_connection"):
+        client = library.client_class(url)
+        library.spawn(lambda client=client, how=how: (library.sleep(0.05), getattr(client, how)()))
+        expect(ConnectionAbortedError, client.connect)
+        assert client.terminated
+    early = library.client_class(url)
+    early.close()
+    expect(ConnectionAbortedError, early.connect)
     listener.close()
 
 

@@ -294,6 +294,35 @@ def test_a_cancelled_connect_leaves_nothing_open(run: Any, scheme: str) -> None:
         run(main)
 
 
+@pytest.mark.parametrize("where", ["the loop", "a thread"])
+def test_a_connect_is_called_off_by_close(run: Any, where: str) -> None:
+    arrived = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.take_head()
+        arrived.set()
+        peer.take_rest()
+
+    async def main() -> None:
+        ws = Client(server.url, limits=Limits(open_timeout=None))
+        connecting = asyncio.create_task(ws.connect())
+        await asyncio.to_thread(arrived.wait, WAIT)
+        if where == "the loop":
+            ws.close()
+        else:
+            await asyncio.to_thread(ws.close)
+        with pytest.raises(ConnectionAbortedError, match="while it was being opened"):
+            await connecting
+        early = Client(server.url)
+        early.close()
+        with pytest.raises(ConnectionAbortedError, match="before it connected"):
+            await early.connect()
+        assert [] == ws.seen + early.seen
+
+    with RawServer(script) as server:
+        run(main)
+
+
 def test_a_connect_that_is_cancelled_when_it_has_just_succeeded_leaves_nothing_open(run: Any) -> None:
     class Opened(Client):
         def opened(self) -> None:

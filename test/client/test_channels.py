@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from test.client.peers import WAIT, client_context, server_context
-from ws4py_ng.transports.channels import PlainChannel, TLSChannel, open_channel
+from ws4py_ng.transports.channels import PlainChannel, open_channel
+from ws4py_ng.transports.tls_channel import TLSChannel
 
 Pair = tuple[PlainChannel, Any]
 

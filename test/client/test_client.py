@@ -148,7 +148,17 @@ def test_deflate_is_offered_unless_switched_off(options: dict[str, Any], offered
     assert offered == any(name == "Sec-WebSocket-Extensions" for name, _ in client.handshake_headers)
 
 
+def test_a_factory_among_the_extensions_stands_for_the_default() -> None:
+    client = WebSocketClient("ws://localhost:9/", extensions=[PerMessageDeflateFactory(client_max_window_bits=10)])
+    client.terminate()
+    offered = dict(client.handshake_headers)["Sec-WebSocket-Extensions"]
+    assert 1 == offered.count("permessage-deflate")
+    assert "client_max_window_bits=10" in offered
+
+
 # What is not sent
+
+CONTEXT = client_context()
 
 # row: (URL, options)
 BAD: dict[str, tuple[str, dict[str, Any]]] = {
@@ -168,7 +178,39 @@ BAD: dict[str, tuple[str, dict[str, Any]]] = {
     "no host": ("ws:///", {}),
     "an unknown extension": ("ws://localhost/", {"extensions": ["x-webkit-deflate-frame"]}),
     "a scheme without anything": ("ws://", {}),
+    "headers to leave out in one str": ("ws://localhost/", {"exclude_headers": "user-agent"}),
+    "whom to trust in two ways": ("wss://localhost/", {"ssl_context": CONTEXT, "ssl_options": {"ca_certs": "ca.pem"}}),
 }
+
+# row: (URL, options, what the error says)
+OF_ANOTHER_TYPE: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "no URL": (None, {}, "url is None, expected a str such as"),
+    "a URL of bytes": (b"ws://localhost/", {}, "url is of type bytes, expected a str such as"),
+    "a subprotocol of bytes": (
+        "ws://localhost/",
+        {"protocols": [b"chat"]},
+        "protocols has b'chat', expected each name",
+    ),
+    "one number of subprotocols": ("ws://localhost/", {"protocols": 1}, "protocols is 1, expected a list of names"),
+    "a header in one str": (
+        "ws://localhost/",
+        {"headers": ["X: 1"]},
+        "item of type str, expected a dict, or pairs such as",
+    ),
+    "a header of int": ("ws://localhost/", {"headers": {"X": 1}}, "value of header X is of type int, expected a str"),
+    "a name of bytes": ("ws://localhost/", {"headers": {b"X": "1"}}, "headers has the name b'X', expected a str"),
+    "a name of bytes to leave out": ("ws://localhost/", {"exclude_headers": [b"Host"]}, "exclude_headers has b'Host'"),
+    "headers of int": ("ws://localhost/", {"headers": 1}, "headers is of type int, expected a dict"),
+    "no limits": ("ws://localhost/", {"limits": None}, "limits is None, expected ws4py_ng.limits.Limits"),
+    "a context of bool": ("wss://localhost/", {"ssl_context": True}, "ssl_context is True, expected an ssl.SSLContext"),
+}
+
+
+@pytest.mark.parametrize("row", OF_ANOTHER_TYPE)
+def test_what_is_of_another_type_is_named_where_the_client_is_made(row: str) -> None:
+    url, options, text = OF_ANOTHER_TYPE[row]
+    with pytest.raises(TypeError, match=text):
+        WebSocketClient(url, **options)
 
 
 @pytest.mark.parametrize("row", BAD)
@@ -299,14 +341,32 @@ def test_a_unix_socket_is_spoken_to(tls: bool, tmp_path: Path) -> None:
         assert ("https" if tls else "http") == environ["wsgi.url_scheme"]
 
 
+def test_a_host_without_an_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_none(*args: object, **options: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", find_none)  # nobody else is to be asked
+    with pytest.raises(socket.gaierror, match=r"'nobody\.example'") as caught:
+        WebSocketClient("ws://nobody.example/")
+    assert socket.EAI_NONAME == caught.value.errno
+
+
 def test_a_unix_socket_that_is_not_there_fails(tmp_path: Path) -> None:
     client = WebSocketClient(f"ws+unix://{tmp_path}/nobody", limits=QUIET)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="/nobody'"):
         client.connect()
     assert client.sock is None
 
 
 # Around the life of a connection
+
+
+def test_names_that_can_be_gone_through_once_are_kept() -> None:
+    client = WebSocketClient("ws://127.0.0.1:9/", protocols=iter(["v1"]), exclude_headers=iter(["Origin"]))
+    try:
+        assert (["v1"], ["origin"]) == (client.protocols, client.exclude_headers)
+    finally:
+        client.close_connection()
 
 
 def test_a_client_sends_nothing_before_it_is_connected() -> None:

@@ -10,7 +10,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +219,7 @@ def test_what_a_hook_may_leave_to_another_thread_is_bounded() -> None:
         reading.start()
         reading.join(0.2)
         assert reading.is_alive()
-        assert ws._outbox_size < 20 * 65600
+        assert ws._outbox.size < 20 * 65600
         go_on.set()
         received = 0
         while received < 100 * 65546 + 9:
@@ -410,18 +410,14 @@ def test_closed_is_called_once_when_two_threads_see_the_end_at_the_same_time() -
     class Slow(kind):  # type: ignore[misc,valid-type]
         both = threading.Barrier(2)
 
-        @property
-        def _ended(self) -> bool:
+        def has_ended(self) -> bool:
             found: bool = self.__dict__.get("ended", False)
             if not found and threading.current_thread().name == "racer":
                 with suppress(threading.BrokenBarrierError):
                     self.both.wait(1)
             return found
 
-        @_ended.setter
-        def _ended(self, value: bool) -> None:
-            self.__dict__["ended"] = value
-
+    Slow._ended = property(Slow.has_ended, lambda ws, value: ws.__dict__.update(ended=value))
     ours, theirs = socket.socketpair()
     ws = Slow(ours)
     racers = [threading.Thread(target=ws.terminate, name="racer") for _ in range(2)]
@@ -446,21 +442,26 @@ class WatchedSocket(socket.socket):
         self.users = 0
         self.torn = False
 
-    def recv(self, *args: Any) -> bytes:  # type: ignore[override]
+    @contextmanager
+    def used(self) -> Iterator[None]:
         self.users += 1
         self.inside.release()
         try:
-            return super().recv(*args)
+            yield
         finally:
             self.users -= 1
 
+    def recv(self, *args: Any) -> bytes:  # type: ignore[override]
+        with self.used():
+            return super().recv(*args)
+
     def sendall(self, *args: Any) -> None:  # type: ignore[override]
-        self.users += 1
-        self.inside.release()
-        try:
+        with self.used():
             super().sendall(*args)
-        finally:
-            self.users -= 1
+
+    def sendmsg(self, *args: Any) -> int:  # type: ignore[override]
+        with self.used():
+            return super().sendmsg(*args)
 
     def close(self) -> None:
         self.torn = self.torn or self.users > 0

@@ -353,7 +353,7 @@ def answer_the_close(peer: Peer) -> None:
     peer.send(close_frame(1000, mask=False))
 
 
-@pytest.mark.parametrize("how", ["terminate", "close_connection"])
+@pytest.mark.parametrize("how", ["close", "terminate", "close_connection"])
 def test_a_connect_that_is_cut_off_by_another_thread_fails(how: str) -> None:
     arrived = threading.Event()
 
@@ -379,9 +379,19 @@ def test_a_connect_that_is_cut_off_by_another_thread_fails(how: str) -> None:
         getattr(client, how)()
         connecting.join(WAIT)
         assert not connecting.is_alive()
-        assert isinstance(failures[0], HandshakeError | OSError), failures
+        assert ["ConnectionAbortedError"] == [type(failure).__name__ for failure in failures]
+        assert f"localhost:{server.port}/ was closed while" in str(failures[0])
         assert client.sock is None
     assert not client._th.is_alive()
+
+
+@pytest.mark.parametrize("how", ["close", "terminate", "close_connection"])
+def test_who_is_closed_before_it_connects_does_not_connect(how: str) -> None:
+    client = WebSocketClient("ws://127.0.0.1:9/", limits=QUIET)
+    getattr(client, how)()
+    with pytest.raises(ConnectionAbortedError, match="closed before it connected"):
+        client.connect()
+    assert client.sock is None
 
 
 def test_tls_to_a_plain_server_fails() -> None:

@@ -132,6 +132,12 @@ def test_an_option_that_does_not_exist_is_refused() -> None:
         context_of({"cafile": "x"})
 
 
+@pytest.mark.parametrize("option", ["ca_certs", "certfile", "keyfile"])
+def test_a_file_that_is_not_there_is_named(option: str, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nobody\.pem"):
+        context_of({option: str(tmp_path / "nobody.pem")})
+
+
 def test_the_default_context_verifies() -> None:
     context = context_of({})
     assert (ssl.CERT_REQUIRED, True) == (context.verify_mode, context.check_hostname)

@@ -124,6 +124,23 @@ async def test_a_server_that_says_nothing_is_given_up() -> None:
 
 
 @in_loop
+async def test_a_connect_is_called_off_by_close() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"ws://127.0.0.1:{silent.getsockname()[1]}/"
+        ws = Quiet(address, limits=Limits(open_timeout=None))
+        connecting = asyncio.ensure_future(ws.connect())
+        with (await asyncio.to_thread(silent.accept))[0]:
+            ws.close()
+            with pytest.raises(ConnectionAbortedError, match="while it was being opened"):
+                await connecting
+        early = Quiet(address)
+        early.close()
+        with pytest.raises(ConnectionAbortedError, match="before it connected"):
+            early.connect()
+        assert [] == ws.seen + early.seen
+
+
+@in_loop
 async def test_a_unix_socket() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "socket"

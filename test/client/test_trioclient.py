@@ -127,6 +127,29 @@ async def test_a_server_that_says_nothing_is_given_up() -> None:
 
 
 @on_trio
+async def test_a_connect_is_called_off_by_close() -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    silent = f"ws://127.0.0.1:{listener.socket.getsockname()[1]}/"
+    ws = Client(silent, limits=Limits(open_timeout=None))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_accept_and_close, listener, ws)
+        with pytest.raises(ConnectionAbortedError, match="while it was being opened"):
+            await ws.__aenter__()
+    await listener.aclose()
+    early = Client(silent)
+    early.close()
+    with pytest.raises(ConnectionAbortedError, match="before it connected"):
+        await early.__aenter__()
+    assert [] == ws.seen + early.seen
+
+
+async def _accept_and_close(listener: trio.SocketListener, ws: Client) -> None:
+    async with await listener.accept() as stream:
+        assert await stream.receive_some(1)
+        await trio.to_thread.run_sync(ws.close)
+
+
+@on_trio
 async def test_a_unix_socket() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "socket"

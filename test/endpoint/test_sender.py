@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from array import array
 from collections.abc import Iterator
 from typing import Any
 
@@ -204,10 +206,17 @@ class TestSending:
         hand.endpoint.send("a")
         assert b"\x81\x01a" == hand.endpoint.bytes_to_send()
         assert b"" == hand.endpoint.bytes_to_send()
-        assert 0 == hand.endpoint._outbox_size
+        assert 0 == hand.endpoint._outbox.size
 
     @pytest.mark.parametrize(
-        ("message", "expected"), [("grün", "grün".encode()), (b"\xff", b"\xff"), (bytearray(b"a"), b"a")]
+        ("message", "expected"),
+        [
+            ("grün", "grün".encode()),
+            (b"\xff", b"\xff"),
+            (bytearray(b"a"), b"a"),
+            (memoryview(b"a.b.")[::2], b"ab"),
+            (array("H", [0x4141]), b"AA"),
+        ],
     )
     def test_ping_sends_a_ping(self, message: Any, expected: bytes) -> None:
         hand = begun()
@@ -220,6 +229,13 @@ class TestSending:
         with pytest.raises(ValueError, match="at most 125 bytes, got 126"):
             hand.endpoint.ping("ä" * 63)
         assert 1 == len(hand.out)
+
+    @pytest.mark.parametrize("message", [5, None, 1.0, True, ["a"]])
+    def test_a_ping_that_is_no_text_or_bytes_is_a_type_error(self, message: Any) -> None:
+        hand = begun()
+        with pytest.raises(TypeError, match=re.escape(f"A Ping's message is str or bytes, got {message!r}")):
+            hand.endpoint.ping(message)
+        assert [] == hand.out
 
     def test_pongs_leave_in_the_order_of_what_they_answer(self) -> None:
         class Echo(Recorder):
@@ -263,6 +279,20 @@ class TestClose:
         hand = begun()
         hand.endpoint.close(1000, reason)
         assert [closes(1000, b"why")] == hand.out
+
+    @pytest.mark.parametrize("code", ["1000", 1000.0, None, b"why"])
+    def test_a_code_that_is_no_int_is_a_type_error(self, code: Any) -> None:
+        hand = begun()
+        with pytest.raises(TypeError, match=re.escape(f"A close code is an int, got {code!r}")):
+            hand.endpoint.close(code)
+        assert State.OPEN is hand.endpoint._state
+
+    @pytest.mark.parametrize("reason", [7, None, True, 1.5])
+    def test_a_reason_that_is_no_text_or_bytes_is_a_type_error(self, reason: Any) -> None:
+        hand = begun()
+        with pytest.raises(TypeError, match=re.escape(f"A close reason is str or bytes, got {reason!r}")):
+            hand.endpoint.close(1000, reason)
+        assert State.OPEN is hand.endpoint._state
 
     @pytest.mark.parametrize("reason", ["x" * 124, "ä" * 62, b"x" * 124, b"\xff", "\ud800"])
     def test_a_reason_is_at_most_123_bytes_of_text(self, reason: Any) -> None:

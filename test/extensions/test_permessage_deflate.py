@@ -6,13 +6,20 @@ import random
 import tracemalloc
 import zlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from test.extensions.engine_table import StrictPeer
 from ws4py_ng.exc import ProtocolError
-from ws4py_ng.extensions import PerMessageDeflate, permessage_deflate
+from ws4py_ng.extensions import PerMessageDeflate, engines
+from ws4py_ng.extensions.kept import KEPT
 from ws4py_ng.extensions.permessage_deflate import MAX_FINAL_BLOCKS
+from ws4py_ng.extensions.sharing import compress_alone, follow
+from ws4py_ng.limits import Limits
+
+pytestmark = pytest.mark.usefixtures("chosen")
 
 TAIL = b"\x00\x00\xff\xff"
 PLENTY = 1 << 20
@@ -321,10 +328,14 @@ def test_large_blocks_behind_a_final_one_are_read() -> None:
         (512 + 2 * 64, {"own_no_context_takeover": True, "peer_no_context_takeover": True}),
         (512 + 2 * 4096, {"peer_window_bits": 12}),
         (512 + 4096 + 32768, {"peer_window_bits": 15}),
+        (512 + 2 * 4096, {"own_window_bits": 15, "peer_window_bits": 12}),
     ],
 )
 def test_an_idle_codec_holds_no_more_than_its_windows(most: int, settings: dict[str, Any]) -> None:
+    limits = Limits(deflate_memory=1)
+
     def use(codec: PerMessageDeflate) -> PerMessageDeflate:
+        codec.bound(limits)
         noise = random.Random(3).randbytes(2000)
         for _ in range(30 if settings else 0):
             assert noise == codec.decompress(codec.compress(noise), True, PLENTY)
@@ -339,17 +350,111 @@ def test_an_idle_codec_holds_no_more_than_its_windows(most: int, settings: dict[
     assert most > held / len(codecs)
 
 
-def test_another_zlib_can_be_put_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Counting:
-        made = 0
+# Compressors that are kept
 
-        def __getattr__(self, name: str) -> object:
-            self.made += name in ("compressobj", "decompressobj")
-            return getattr(zlib, name)
 
-    other = Counting()
-    monkeypatch.setattr(permessage_deflate, "_zlib", other)
+def talkers(count: int, room: int, **settings: Any) -> list[tuple[PerMessageDeflate, StrictPeer]]:
+    """Make codecs whose compressors have so much room together, each with its peer, and nobody else."""
+    KEPT._held.clear()  # of another test, until the garbage is collected
+    made = [(PerMessageDeflate(**settings), StrictPeer(settings.get("own_window_bits", 12))) for _ in range(count)]
+    for codec, _ in made:
+        codec.bound(Limits(deflate_memory=room))
+    return made
+
+
+def say(codec: PerMessageDeflate, peer: StrictPeer, message: bytes) -> None:
+    """Send a message, and let the peer read it."""
+    assert message == peer.read(codec.compress(message))
+
+
+def cost_of(codec: PerMessageDeflate) -> int:
+    """Tell what is taken by a compressor that is kept."""
+    return engines.current().kept[codec.level].cost(codec.own_window_bits, codec.mem_level)
+
+
+def is_kept(codec: PerMessageDeflate) -> bool:
+    """Tell whether a codec's compressor is still there."""
+    return codec._key in KEPT._held
+
+
+@pytest.mark.parametrize("bits", [9, 12, 15])
+@pytest.mark.parametrize("places", [0, 1, 3, 100])
+def test_a_peer_can_read_all_whoever_has_a_place(places: int, bits: int) -> None:
+    cost = cost_of(PerMessageDeflate(own_window_bits=bits))
+    made = talkers(6, places * cost + 1, own_window_bits=bits)
+    source = random.Random(bits)
+    for number in range(120):
+        codec, peer = source.choice(made)
+        message = b"Hello %d, it is me: %s" % (number, source.randbytes(source.choice([0, 9, 900, 5000]))) * 2
+        say(codec, peer, message)
+        assert places >= sum(is_kept(codec) for codec, _ in made)
+    assert min(places, 6) == sum(is_kept(codec) for codec, _ in made)
+
+
+def test_who_talks_takes_the_place_of_who_is_silent() -> None:
+    made = talkers(3, 2 * cost_of(PerMessageDeflate()))
+    for codec, peer in made:
+        say(codec, peer, b"I am the first to talk")
+    assert [True, True, False] == [is_kept(codec) for codec, _ in made]
+    # It has said something since the others did.
+    say(*made[2], b"I talk and talk")
+    assert [False, True, True] == [is_kept(codec) for codec, _ in made]
+
+
+def test_who_talks_in_turn_keeps_the_place_that_it_has() -> None:
+    """One place taken and given up for each message would cost the most."""
+    made = talkers(5, 2 * cost_of(PerMessageDeflate()))
+    for _ in range(4):
+        for codec, peer in made:
+            say(codec, peer, b"We all talk as much")
+        assert [True, True, False, False, False] == [is_kept(codec) for codec, _ in made]
+
+
+def test_a_connection_that_ends_takes_its_compressor_with_it() -> None:
+    made = talkers(3, PLENTY)
+    for codec, peer in made:
+        say(codec, peer, b"Hello" * 20)
+    keys = {codec._key for codec, _ in made}
+    assert keys == keys & set(KEPT._held)
+    del made, codec
+    assert not keys & set(KEPT._held)
+
+
+def test_a_connection_that_agreed_and_has_not_talked_has_no_compressor() -> None:
     codec = PerMessageDeflate()
-    assert b"Hello" == codec.decompress(codec.compress(b"Hello"), True, 5)
-    assert 1007 == code_of(codec, [b"\xff"])
-    assert 3 == other.made
+    codec.decompress(HELLO, True, 5)
+    assert (None, None, False) == (codec._deflater, codec._inflater, is_kept(codec))
+
+
+def test_a_message_in_fragments_has_its_compressor_for_itself() -> None:
+    made = talkers(2, cost_of(PerMessageDeflate()))
+    (slow, its_peer), (quick, peer) = made
+    say(slow, its_peer, b"I was here before")
+    first = slow.compress(b"I was here ", final=False)
+    for _ in range(3):
+        say(quick, peer, b"and I talk in between")
+    last = slow.compress(b"before")
+    assert b"I was here before" == its_peer.read(first + last)
+
+
+def test_a_shared_message_ends_what_a_compressor_knows() -> None:
+    for room in (1, PLENTY):
+        ((codec, peer),) = talkers(1, room)
+        for _ in range(2):
+            say(codec, peer, b"this is of my own" * 9)
+            shared = b"this is for everybody" * 9
+            assert shared == peer.read(compress_alone(codec, shared))
+            follow(codec, shared)
+            say(codec, peer, shared + b"this is of my own" * 9)
+
+
+def test_threads_do_not_get_hold_of_what_is_anothers() -> None:
+    """Each has a connection of its own, all of them two places."""
+    made = talkers(6, 2 * cost_of(PerMessageDeflate()))
+
+    def talk(pair: tuple[PerMessageDeflate, StrictPeer]) -> None:
+        for number in range(150):
+            say(*pair, b"%d: " % (number * id(pair)) + b"Hello" * (number % 40))
+
+    with ThreadPoolExecutor(len(made)) as pool:
+        list(pool.map(talk, made))

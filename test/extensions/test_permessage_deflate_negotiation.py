@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from ws4py_ng.extensions import Extension, PerMessageDeflate, PerMessageDeflateFactory
 from ws4py_ng.extensions.header import format_extension, parse_extensions
 
+pytestmark = pytest.mark.usefixtures("chosen")
+
 Settings: TypeAlias = dict[str, Any]
 
 # What the server sends or receives with: own bits, own forgets, peer bits, peer forgets.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import zlib
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ws4py_ng.exc import ProtocolError
 from ws4py_ng.extensions import PerMessageDeflate
+
+pytestmark = pytest.mark.usefixtures("chosen")
 
 TAIL = b"\x00\x00\xff\xff"
 PLENTY = 1 << 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ws4py_ng.handshake.agreement import Params
+from ws4py_ng.limits import Limits
 
 
 @dataclass
@@ -14,6 +15,9 @@ class Codec:
     name: str
     params: Params
     rsv: int = 0x40
+
+    def bound(self, limits: Limits) -> None:
+        pass
 
     def should_compress(self, size: int, final: bool = True) -> bool:
         return False

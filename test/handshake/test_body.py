@@ -54,6 +54,24 @@ def test_a_body_is_read_however_it_is_cut(row: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("headers", "data", "expected"),
+    [
+        (LENGTH_5, b"hel", b"hel"),
+        ({}, b"hel", b"hel"),
+        (CHUNKED, b"5\r\nhel", b"hel"),
+        (CHUNKED, b"3\r\nhel\r\n", b"hel"),
+        (CHUNKED, b"5", b""),
+    ],
+)
+def test_what_came_before_an_error_is_the_body(headers: dict[str, str], data: bytes, expected: bytes) -> None:
+    reading = receive_body(Response(403, Headers(headers)), data)
+    next(reading)
+    with pytest.raises(StopIteration) as end:
+        reading.throw(TimeoutError("timed out"))
+    assert expected == end.value.value
+
+
+@pytest.mark.parametrize(
     ("headers", "data", "unread"),
     [
         (LENGTH_5, b"hello there", b" there"),

@@ -172,7 +172,6 @@ BAD_REQUESTS = {
     "a method that is no token": (b"G(T / HTTP/1.1\r\n\r\n", 400, "bad request line"),
     "a version in lower case": (b"GET / http/1.1\r\n\r\n", 400, "bad request line"),
     "a version with two digits": (b"GET / HTTP/1.10\r\n\r\n", 400, "bad request line"),
-    "HTTP/1.0": (b"GET / HTTP/1.0\r\nHost: a\r\n\r\n", 505, "HTTP/1.0, expected HTTP/1.1"),
     "HTTP/2.0": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "HTTP/2.0, expected HTTP/1.1"),
     "an end in the request line": (b"GET / HT", 400, "closed in the middle"),
     "an end in a header": (b"GET / HTTP/1.1\r\nHo", 400, "closed in the middle"),
@@ -389,6 +388,20 @@ def test_a_response_that_injects_cannot_be_made() -> None:
         Response(7)
     with pytest.raises(ValueError, match="version"):
         Response(101, version="HTTP")
+
+
+def test_a_response_of_wrong_types_cannot_be_made() -> None:
+    with pytest.raises(TypeError, match="status is '200', expected an int"):
+        Response("200")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="body is str, expected bytes"):
+        Response(200, body="page")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="header 'X' has a value of int"):
+        Response(200, {"X": 1})  # type: ignore[arg-type,dict-item]
+
+
+def test_a_request_may_be_of_an_older_http() -> None:
+    (request, _), _ = run(receive_request(), [b"GET /healthz HTTP/1.0\r\n\r\n"])
+    assert Request("GET", "/healthz", version="HTTP/1.0") == request
 
 
 # Properties

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -296,6 +297,16 @@ def test_connections_are_listed(opened: Opener, tmp_path: Path) -> None:
     assert "cells bad" == listed.first.get_attribute("class")
 
 
+def test_a_bad_handshake_is_listed_as_one(opened: Opener, tmp_path: Path) -> None:
+    script = Script(tmp_path / "two.wscap")
+    for target in ("/good", "/no target"):
+        script.connect(target)
+        trace = script.end()
+    listed = opened(trace).locator("#connections .window .cells")
+    expect(listed.nth(0)).to_contain_text("not closed")
+    expect(listed.nth(1)).to_contain_text("! bad handshake")
+
+
 def test_the_filters_of_the_command_choose_what_is_in_the_page(opened: Opener, tmp_path: Path) -> None:
     path = story(tmp_path / "story.wscap")
     for options, count in (
@@ -384,3 +395,14 @@ def test_all_controls_have_names(opened: Opener, tmp_path: Path) -> None:
         tree = control.aria_snapshot()
         if tree:
             assert re.search(r'"[^"]+"', tree), f"no name: {tree}"
+
+
+def test_a_time_that_no_calendar_has_is_left_out(opened: Opener, tmp_path: Path) -> None:
+    data = gzip.decompress((HERE / "text.wscap.gz").read_bytes())
+    resolution = b"\x09\0\x01\0\x09\0\0\0"  # of the times: 10^-9 s
+    assert 1 == data.count(resolution)
+    damaged = tmp_path / "damaged.wscap"
+    damaged.write_bytes(data.replace(resolution, b"\x09\0\x01\0\0\0\0\0"))
+    page = opened(damaged)
+    expect(page.locator("#count")).to_have_text(re.compile(r"^20 rows"))
+    assert "UTC" not in page.locator("#facts").inner_text()

@@ -55,6 +55,7 @@ class Listener(Endpoint):
             )
 
         everybody = {self, *others}
+        assert eventually(lambda: 0 == hub.status.bus.queued)  # else the next may be refused
         assert is_quiet()
         for listener in everybody:
             listener.got[:] = [each for each in listener.got if keep and "warm up" not in str(each)]

@@ -1,15 +1,13 @@
-"""What a hub costs: ``python -m test.pubsub.measure [cost | crowd]``.
+"""What a hub costs: ``python -m test.pubsub.measure``.
 
-``cost``: the CPU time of one publish to 2,000 members on asyncio, over that of a loop that writes the
-same frame to the same transports. ``crowd``: 10,000 connections in one process, their peers in another:
-whether a publish reaches all, what an idle one costs in memory and CPU. Needs 10,100 descriptors.
+The CPU time of one publish to 2,000 members on asyncio, over that of a loop that writes the same frame to the
+same transports. `test.bench.scaling` has what 10,000 connections cost.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import selectors
 import socket
 import statistics
@@ -25,7 +23,6 @@ from ws4py_ng.server.asyncioserver import serve
 from ws4py_ng.websocket import WebSocket
 
 ROUNDS = 31
-IDLE = 20.0
 
 hub = Hub()
 members: list[Any] = []
@@ -103,41 +100,9 @@ async def cost(size: int, count: int = 2000) -> None:
     members.clear()
 
 
-async def crowd(count: int = 10_000) -> None:
-    """Serve many, and look at what they cost."""
-    before = _resident()
-    async with serve(Member, "127.0.0.1", 0, max_connections=count) as server:
-        process = await connected(server.port, count)
-        assert process.stdin is not None
-        assert process.stdout is not None
-        memory = (_resident() - before) / count
-        begun, cpu = time.monotonic(), time.process_time()
-        await asyncio.sleep(IDLE)
-        idle = (time.process_time() - cpu) / (time.monotonic() - begun)
-        print(f"{hub.status.members} members, {memory / 1024:.1f} KiB each, idle CPU {idle:.2%} (pings included)")
-        cpu = time.process_time()
-        hub.publish("news", b"x" * 10_000)
-        print(f"a publish of 10,000 bytes took {time.process_time() - cpu:.2f} s of CPU")
-        reached = 0
-        while reached < count:
-            process.stdin.write("10000\n")
-            process.stdin.flush()
-            reached = int(await asyncio.to_thread(process.stdout.readline))
-        print(f"it has reached {reached}")
-        process.kill()
-        process.wait()
-
-
-def _resident() -> int:
-    with open("/proc/self/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[1]) * resource.getpagesize()
-
-
 if __name__ == "__main__":
     if sys.argv[1:2] == ["peers"]:
         peers(int(sys.argv[2]), int(sys.argv[3]))
-    if "crowd" not in sys.argv:
+    else:
         for bytes_each in (100, 1000, 16_000):
             asyncio.run(cost(bytes_each))
-    if "cost" not in sys.argv:
-        asyncio.run(crowd())

@@ -2,8 +2,9 @@
 
 A peer that says ``publish N SIZE`` lets a message with that number be published, by the connection's
 own thread; ``thread N SIZE`` by another one; ``steady FIRST COUNT`` a row of short ones, a thousand a
-second; ``status`` is answered by what the hub tells of itself. With a broker's kind and URL behind KIND the
-hub shares its topics with those of other processes; on streams each message begins with its offset.
+second; ``status`` is answered by what the hub tells of itself, ``present`` by who is there, and who has come
+and gone. With a broker's kind and URL behind KIND the hub shares its topics with those of other processes; on
+streams each message begins with its offset. With seconds behind the URL it tells others who is there.
 """
 
 from __future__ import annotations
@@ -26,9 +27,15 @@ LIMITS = Limits(ping_interval=None, max_message_size=1 << 24)
 KINDS: dict[str, Callable[[], None]] = {}
 
 
-def make_hub(kind: str = "", url: str = "") -> Hub:
+def make_hub(kind: str = "", url: str = "", presence_interval: str = "") -> Hub:
     """Make the hub of this process."""
     options: dict[str, Any] = {"policy": "close", "max_pending": 1 << 20}
+    if presence_interval:
+        options |= {
+            "presence_interval": float(presence_interval),
+            "joined": lambda one: events.append(f"+{one.info}"),
+            "left": lambda one: events.append(f"-{one.info}"),
+        }
     if kind == "nats":
         from ws4py_ng.pubsub.nats import NatsBus
 
@@ -52,6 +59,7 @@ def publish_steadily(first: int, count: int) -> None:
         pause.wait(0.001)
 
 
+events: list[str] = []
 hub = make_hub(*sys.argv[2:]) if __name__ == "__main__" else make_hub()
 
 
@@ -62,13 +70,16 @@ class Member(WebSocket):
         query = (self.environ or {}).get("QUERY_STRING", "")
         asked = parse_qs(query)
         for topic in asked.get("topic", []):
-            hub.subscribe(self, topic, info=topic, since=asked.get("since", [None])[0])
+            hub.subscribe(self, topic, info=asked.get("name", [topic])[0], since=asked.get("since", [None])[0])
         self.send("welcome")
 
     def received_message(self, message: Any) -> None:
         verb, *numbers = str(message).split()
         if verb == "status":
             self.send(json.dumps(asdict(hub.status)))
+            return
+        if verb == "present":
+            self.send(json.dumps([sorted(str(each.info) for each in hub.presence("news")), events]))
             return
         number, size = map(int, numbers)
         if verb == "steady":

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from typing import Any
 
 import pytest
 
 from test.client.peers import WAIT
+from test.many import eventually
 from ws4py_ng.exc import ConnectionClosed
 from ws4py_ng.extensions import PerMessageDeflateFactory
 from ws4py_ng.messaging import BinaryMessage, TextMessage
 from ws4py_ng.pubsub import Hub, MemoryBus, Outcome, Policy, Presence, Receipt
+from ws4py_ng.shared import SharedMessage
 
 from .people import Person, Reader
+
+
+def is_waiting(thread: threading.Thread) -> bool:
+    """Tell whether a thread has come to the lock of a hub's books."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    return frame is not None and frame.f_code.co_name == "_books"
 
 
 def joined(hub: Hub, *topics: str, **options: Any) -> Person:
@@ -66,6 +75,10 @@ def test_text_is_text_and_bytes_are_binary(data: object, binary: bool | None, ex
     [
         ("", "x", None, "A topic is a str that is not empty, got ''"),
         (7, "x", None, "A topic is a str that is not empty, got 7"),
+        ("\0presence", "x", None, "begins with NUL is the hub's own"),
+        ("half of a pair \ud83d", "x", None, "surrogates not allowed"),
+        ("x" * 1025, "x", None, "at most 1024 bytes in UTF-8, got 1025"),
+        ("я" * 513, "x", None, "at most 1024 bytes in UTF-8, got 1026"),
         ("a", 7, None, "Cannot publish int: expected str, bytes or a text or binary Message"),
         ("a", b"\xff", False, "not UTF-8 text .* pass binary=True"),
     ],
@@ -83,11 +96,48 @@ def test_what_cannot_be_published_is_refused(topic: Any, data: Any, binary: Any,
         ({"history_bytes": 0}, "history_bytes is 0"),
         ({"max_idle_topics": -1}, "max_idle_topics is -1"),
         ({"policy": "wait"}, "'wait' is not a valid Policy"),
+        ({"presence_interval": 0}, "presence_interval is 0, expected more than 0 seconds"),
+        ({"presence_interval": float("inf")}, "presence_interval is inf, expected .* 86400 at most"),
+        ({"presence_interval": float("nan")}, "presence_interval is nan"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(options: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
         Hub(**options)
+
+
+async def nobody_awaits(*args: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"bus": "redis://localhost"}, "bus is 'redis://localhost', expected a Bus, such as"),
+        ({"bus": 5}, "bus is 5, expected a Bus"),
+        ({"bus": MemoryBus}, "bus is <class .*, expected a Bus"),
+        ({"history": "5"}, "history is '5', expected a whole number"),
+        ({"max_pending": 1.5}, "max_pending is 1.5, expected a whole number"),
+        ({"presence_interval": "2"}, "presence_interval is '2', expected a number of seconds"),
+        ({"joined": nobody_awaits}, "joined is <function nobody_awaits.* no async one"),
+        ({"left": nobody_awaits}, "left is <function nobody_awaits.* no async one"),
+        ({"moved": nobody_awaits}, "moved is <function nobody_awaits.* no async one"),
+        ({"left": "print"}, "left is 'print', expected a function"),
+    ],
+)
+def test_settings_of_another_type_are_refused(options: dict[str, Any], expected: str) -> None:
+    with pytest.raises(TypeError, match=expected):
+        Hub(**options)
+
+
+@pytest.mark.parametrize("nobody", [None, "x", Reader])
+def test_who_is_no_websocket_is_refused(nobody: Any) -> None:
+    hub = Hub()
+    with pytest.raises(TypeError, match=r"websocket is .*, expected a WebSocket"):
+        hub.subscribe(nobody, "a")
+    for exclude in (nobody, [nobody]):
+        if exclude is not None:
+            with pytest.raises(TypeError, match=r"exclude is .*, expected a WebSocket"):
+                hub.publish("a", "x", exclude=exclude)
 
 
 def test_who_is_excluded_gets_nothing() -> None:
@@ -113,11 +163,53 @@ def test_who_leaves_gets_no_more() -> None:
     assert () == ada.ws._tenants
 
 
+def test_what_waits_for_who_leaves_is_dropped_and_no_more() -> None:
+    hub = Hub()
+    ada = joined(hub, "a", "b")
+    for text in TEN[:3]:  # the transport takes the first
+        hub.publish("a", text)
+        hub.publish("b", "b" + text)
+    hub.unsubscribe(ada.ws, "a")
+    status = hub.member_status(ada.ws)
+    assert status is not None
+    assert (3, 0) == (status.pending_messages, status.dropped)
+    hub.publish("b", "last")
+    assert [TEN[0], *("b" + text for text in TEN[:3]), "last"] == ada.read()
+    assert 0 == hub.status.pending_bytes
+
+
+def test_who_leaves_and_comes_again_gets_nothing_twice() -> None:
+    hub = Hub(history=5)
+    ada = joined(hub, "a")
+    for text in TEN[:3]:
+        hub.publish("a", text)
+    hub.unsubscribe(ada.ws, "a")
+    hub.subscribe(ada.ws, "a")
+    assert [TEN[0], *TEN[:3]] == ada.read()  # the first was on its way already: that is the history it asks for
+
+
+def test_what_is_on_its_way_home_does_not_come_to_who_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = Hub(history=1)
+    ada, bob = joined(hub, "a"), joined(hub, "a")
+    calls: list[Any] = []
+    monkeypatch.setattr(type(ada.ws._transport), "call_home", lambda _, callback: calls.append(callback))
+    hub.publish("a", "one")
+    hub.publish("a", "two")
+    hub.unsubscribe(ada.ws, "a")
+    hub.subscribe(ada.ws, "a")  # with the history, "two"
+    for call in calls:
+        call()
+    assert [["two"], ["one", "two"]] == [ada.read(), bob.read()]
+
+
 def test_to_join_twice_is_to_be_there_once() -> None:
     hub = Hub()
-    ada = joined(hub, "a", "a")
-    hub.publish("a", "one")
-    assert ["one"] == ada.read()
+    ada = joined(hub, "a", info="Ada", policy="drop_newest")
+    hub.subscribe(ada.ws, "a", policy="close", max_pending=32 + 128)
+    assert ["Ada"] == [each.info for each in hub.members("a")]
+    for text in TEN:
+        hub.publish("a", text)
+    assert TEN[:2] == ada.read()
 
 
 def test_every_role_and_every_kind_of_compression_reads_the_same() -> None:
@@ -166,12 +258,12 @@ def test_presence_tells_who_is_in_a_topic_and_who_comes_and_goes() -> None:
     hub.unsubscribe(ada.ws, "a")
     bob.link.close()
     assert [
-        ("joined", "a", "Ada", ada.ws),
-        ("joined", "a", "Bob", bob.ws),
-        ("joined", "b", "Bob", bob.ws),
-        ("left", "a", "Ada", ada.ws),
-        ("left", "a", "Bob", bob.ws),
-        ("left", "b", "Bob", bob.ws),
+        ("joined", "a", "Ada", ada.ws, ""),
+        ("joined", "a", "Bob", bob.ws, ""),
+        ("joined", "b", "Bob", bob.ws, ""),
+        ("left", "a", "Ada", ada.ws, ""),
+        ("left", "a", "Bob", bob.ws, ""),
+        ("left", "b", "Bob", bob.ws, ""),
     ] == seen
     assert [] == hub.topics()
 
@@ -195,12 +287,48 @@ def test_an_event_may_use_the_hub() -> None:
     assert ["Ada has left"] == bob.read()
 
 
-def test_who_has_ended_cannot_join() -> None:
-    hub, ada = Hub(), Person()
+def test_who_has_ended_cannot_join_and_nobody_is_told_of_him() -> None:
+    seen: list[Presence] = []
+    hub, ada = Hub(joined=seen.append, left=seen.append), Person()
     ada.link.close()
     with pytest.raises(ConnectionClosed):
         hub.subscribe(ada.ws, "a")
     assert 0 == hub.status.members
+    assert [] == seen
+
+
+def test_who_ends_while_others_are_told_of_him_leaves_behind_that() -> None:
+    seen: list[str] = []
+    ada = Person()
+
+    def joined(_: Presence) -> None:
+        ada.link.close()
+        seen.append("joined")
+
+    hub = Hub(joined=joined, left=lambda _: seen.append("left"))
+    hub.subscribe(ada.ws, "a")
+    assert ["joined", "left"] == seen
+    assert 0 == hub.status.members
+
+
+def test_a_connection_at_the_place_of_one_that_was_forgotten_inherits_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("hub", "member"):
+        monkeypatch.setattr(f"ws4py_ng.pubsub.{module}.id", lambda _: 7, raising=False)
+    hub = Hub()
+    ws = Reader()
+    for topic in ("a", "b"):
+        hub.subscribe(ws, topic)
+    with hub._lock:  # whoever has it lets it go without a look at who has ended meanwhile
+        del ws
+        gc.collect()
+        heir = Reader()
+        thread = threading.Thread(target=hub.subscribe, args=(heir, "c"))
+        thread.start()
+        assert [7] == list(hub._gone)
+        assert eventually(lambda: is_waiting(thread))
+    thread.join(WAIT)
+    assert ["c"] == hub.topics()
+    assert 1 == hub.status.subscriptions
 
 
 def test_who_is_closing_gets_nothing_and_does_no_harm() -> None:
@@ -257,7 +385,9 @@ def test_history_is_bounded_in_bytes_and_in_topics_that_nobody_is_in() -> None:
         hub.publish("a", str(number) * 4)
     assert [b"2222", b"3333"] == hub.history("a")
     hub.publish("a", "x" * 11)
-    assert [] == hub.history("a")
+    assert [b"x" * 11] == hub.history("a")  # the last is kept, of whatever size
+    hub.publish("a", "y")
+    assert [b"y"] == hub.history("a")
     for topic in ("a", "b", "c"):
         hub.publish(topic, topic)
     assert [[], [b"b"], [b"c"]] == [hub.history(topic) for topic in ("a", "b", "c")]
@@ -320,6 +450,53 @@ def test_who_is_behind_for_too_long_is_closed_with_1013(caplog: pytest.LogCaptur
     assert (1, 1) == (hub.status.members, hub.status.dropped["close"])
 
 
+@pytest.mark.parametrize(
+    ("policy", "expected", "ending"),
+    [
+        ("drop_oldest", ["c", "d"], None),
+        ("drop_newest", ["a", "b"], None),
+        ("conflate", ["d"], None),
+        ("close", ["a", "b"], (1013, b"Too much is left unread")),
+    ],
+)
+def test_a_history_of_any_size_is_sent_and_takes_no_room_from_what_is_new(
+    policy: str, expected: list[str], ending: object
+) -> None:
+    hub = Hub(policy=policy, history=10, max_pending=2 * (1 + 128))
+    for text in TEN:
+        hub.publish("a", text)
+    ada = joined(hub, "a")
+    for text in ("a", "b", "c", "d"):
+        hub.publish("a", text)
+    assert [*TEN, *expected] == ada.read()
+    assert ending == ada.peer.ending
+    assert 0 == hub.status.pending_bytes
+    if ending is None:
+        for text in TEN:  # and now as if there had been no history: the transport takes one, and one waits
+            hub.publish("a", text)
+        assert 2 == len(ada.read())
+
+
+def test_two_threads_that_find_a_member_behind_close_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = Hub(max_pending=32 + 128)
+    slow = joined(hub, "a")
+    [member] = hub._members.values()
+    subscription = member.subscriptions["a"]
+    count = member._count
+
+    def be_overtaken(policy: Policy) -> None:
+        monkeypatch.setattr(member, "_count", count)
+        member.wait(subscription, SharedMessage.of("another thread's"))
+        count(policy)
+
+    monkeypatch.setattr(member, "_count", be_overtaken)
+    for text in TEN:
+        hub.publish("a", text)
+    assert 1 == hub.status.dropped["close"]
+    slow.read()
+    assert (1013, b"Too much is left unread") == slow.peer.ending
+
+
 def test_each_topic_has_its_own_policy() -> None:
     hub = Hub(policy="drop_newest", max_pending=1000)
     ada = joined(hub, "orders")
@@ -338,7 +515,7 @@ def test_a_member_may_have_a_bound_of_its_own() -> None:
     for text in TEN:
         hub.publish("a", text)
     assert [TEN, [TEN[0], *TEN[8:]]] == [ada.read(), bob.read()]
-    with pytest.raises(ValueError, match="max_pending is 0, expected at least 1 byte"):
+    with pytest.raises(ValueError, match="max_pending is 0, expected 1 or more"):
         hub.subscribe(ada.ws, "b", max_pending=0)
 
 
@@ -445,6 +622,9 @@ def test_a_hub_that_is_closed_lets_everybody_go() -> None:
     assert 0 == hub.status.members
     with pytest.raises(RuntimeError, match="The hub is closed"):
         hub.publish("a", "x")
+    with pytest.raises(RuntimeError, match="The hub is closed"):
+        hub.subscribe(ada.ws, "a")
+    assert () == ada.ws._tenants
     ada.ws.send("still here")
     assert ["still here"] == ada.read()
 
@@ -457,3 +637,16 @@ def test_hubs_of_one_process_may_share_a_bus() -> None:
     other.publish("a", "two")
     assert ["one", "two"] == ada.read() == bob.read()
     assert (1, 1) == (one.status.received, other.status.received)
+
+
+def test_a_bus_keeps_no_hub_alive() -> None:
+    bus = MemoryBus()
+    hub = Hub(bus)
+    for _ in range(10):
+        Hub(bus).close()
+    gc.collect()
+    other = Hub(bus)
+    assert 2 == len(bus._receivers)
+    ada = joined(other, "a")
+    hub.publish("a", "one")
+    assert ["one"] == ada.read()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from test.client.peers import WAIT
 from test.many import eventually
 from ws4py_ng.codes import TEXT
 from ws4py_ng.pubsub import Hub, Outcome
 from ws4py_ng.pubsub.envelope import MAX_ORIGINS, Envelope, Seen
-from ws4py_ng.pubsub.line import Line
+from ws4py_ng.pubsub.line import MAX_LEFT, Line
 
 from .listeners import Listener
 
@@ -28,6 +30,7 @@ class Toy(Line):
         self.sent: list[tuple[str, bytes]] = []
         self.failures: list[Exception] = []
         self.lose_after_sending = False
+        self.brings_back = ordered
         self.lost: asyncio.Event | None = None
 
     async def _connect(self) -> None:
@@ -43,7 +46,7 @@ class Toy(Line):
 
     async def _send(self, batch: list[tuple[str, bytes]]) -> None:
         self.sent += batch
-        if self.ordered:
+        if self.brings_back:
             for number, (topic, raw) in enumerate(batch):
                 self._came(topic, raw, f"{len(self.sent)}-{number}")
         if self.lose_after_sending:
@@ -104,6 +107,23 @@ def test_what_was_sent_and_not_confirmed_is_sent_again_and_known_by_its_number()
         assert 1 == hub.status.bus.duplicates
 
 
+def test_who_comes_back_does_not_get_again_what_came_before() -> None:
+    raw = [Envelope(b"%08d" % 1, number, TEXT, b"%d" % number).pack() for number in range(1, 4)]
+    with Hub(toy := Toy()) as hub:
+        ada = Listener(hub, "a")
+        toy._came("a", raw[0])
+        hub.unsubscribe(ada)
+        toy._came("a", raw[1])  # it is away
+        hub.subscribe(ada, "a")
+        for each in (*raw[:2], *raw):
+            toy._came("a", each)
+        assert ["1", "2", "3"] == ada.got
+        for number in range(MAX_LEFT + 1):
+            hub.subscribe(ada, str(number))
+        hub.unsubscribe(ada)
+        assert MAX_LEFT == len(toy._left)
+
+
 def test_an_ordered_bus_does_not_bring_again_what_was_early() -> None:
     toy = Toy(ordered=True)
     with Hub(toy) as hub:
@@ -120,6 +140,84 @@ def test_an_ordered_bus_does_not_bring_again_what_was_early() -> None:
         assert eventually(lambda: ["one", "two", "three"] == ada.got)
         assert eventually(lambda: {} == toy._own)
         assert set() == toy._early
+
+
+def test_what_is_published_as_an_ordered_bus_is_lost_comes_behind_what_waited_for_it() -> None:
+    toy = Toy(ordered=True)
+    with Hub(toy, moved=lambda connected: connected or hub.publish("a", "four")) as hub:
+        ada = Listener(hub, "a")
+        assert eventually(lambda: hub.status.bus.connected)
+        toy.brings_back = False
+        for each in ("one", "two", "three"):
+            hub.publish("a", each)
+        toy.lose(*[OSError("not yet")] * 3)
+        assert eventually(lambda: 4 == len(ada.got))
+        assert ["one", "two", "three", "four"] == ada.got
+
+
+def test_what_is_published_while_another_thread_hands_out_comes_behind_that_and_waits_for_nobody() -> None:
+    def stamp(topic: str, data: bytes, offset: str) -> bytes:
+        if data == b"one":
+            beside = threading.Thread(target=lambda: hub.publish("a", b"two"))
+            beside.start()
+            beside.join(WAIT)
+            assert not beside.is_alive()
+        return data
+
+    toy = Toy(ordered=True)
+    toy.failures = [OSError("away")] * 1000
+    with Hub(toy, stamp=stamp) as hub:
+        ada = Listener(hub, "a")
+        hub.publish("a", b"one")
+        assert [b"one", b"two"] == ada.got
+
+
+def test_what_is_more_than_the_broker_takes_is_refused_alone_and_at_once_when_that_is_known() -> None:
+    class Small(Toy):
+        async def _connect(self) -> None:
+            await super()._connect()
+            self.largest = 100
+
+    toy = Small(ordered=True)
+    toy.failures = [OSError("away")] * 1000
+    with Hub(toy) as hub:
+        ada = Listener(hub, "a")
+        assert [Outcome.QUEUED] * 2 == [hub.publish("a", each).bus for each in ("x" * 100, "small")]
+        toy.failures.clear()
+        assert eventually(lambda: hub.status.bus.connected and 0 == hub.status.bus.queued)
+        assert Outcome.REFUSED == hub.publish("a", "y" * 100).bus
+        hub.publish("a", "last")
+        assert eventually(lambda: ["x" * 100, "small", "y" * 100, "last"] == ada.got)
+        assert (2, 2, 0) == (hub.status.bus.refused, len(toy.sent), toy._queued_bytes)
+
+
+def test_an_ordered_bus_does_not_count_who_is_excluded() -> None:
+    with Hub(Toy(ordered=True)) as hub:
+        ada, bob, eve = Listener(hub, "a"), Listener(hub, "a"), Listener(hub, "b")
+        assert [1, 0] == [hub.publish(topic, "x", exclude=[ada, eve]).members for topic in ("a", "b")]
+        assert eventually(lambda: ["x"] == bob.got)
+
+
+def test_a_stamp_that_fails_costs_its_message_and_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    def stamp(topic: str, data: bytes, offset: str) -> Any:
+        if data == b"worse":
+            raise LookupError("no such page")
+        return 7 if data == b"bad" else f"{data.decode()} stamped"
+
+    class Keeper(Toy):
+        async def _read(self, topic: str, since: str | None, count: int) -> list[tuple[bytes, str]]:
+            return [(raw, f"{number}-0") for number, (_, raw) in enumerate(self.sent)]
+
+    with Hub(toy := Keeper(ordered=True), stamp=stamp) as hub:
+        ada = Listener(hub, "a")
+        assert eventually(lambda: hub.status.bus.connected)
+        for each in ("one", "bad", "worse", "two"):
+            hub.publish("a", each)
+        assert eventually(lambda: ["one stamped", "two stamped"] == ada.got)
+        assert 2 == caplog.text.count("A hub's stamp failed: a message on topic 'a' is dropped")
+        bob = Listener(hub, "a", since="0")
+        assert eventually(lambda: ["one stamped", "two stamped"] == bob.got)
+        assert (0, 4) == (hub.status.bus.reconnects, len(toy.sent))
 
 
 def test_what_is_published_on_a_topic_that_nobody_here_is_in_leaves_nothing() -> None:
@@ -174,3 +272,25 @@ def test_a_library_that_loses_a_cancellation_keeps_nobody() -> None:
     assert eventually(lambda: hub.status.bus.connected)
     hub.close()
     assert not toy._thread.is_alive()  # type: ignore[union-attr]
+
+
+def test_who_waits_for_what_a_stream_has_kept_does_not_wait_for_a_bus_that_is_away() -> None:
+    class Slow(Toy):
+        async def _send(self, batch: list[tuple[str, bytes]]) -> None:
+            self.sent += batch
+            await asyncio.Event().wait()
+
+    toy = Slow(ordered=True)
+    hub = Hub(toy, history=5)
+    assert eventually(lambda: hub.status.bus.connected)
+    hub.publish("b", "on its way")
+    assert eventually(lambda: toy.sent)
+    ada = Listener(hub, "a")
+    assert 1 == len([each for each in toy._orders if each.give_up is not None])
+    toy.lose(*[OSError("not yet")] * 1000)
+    assert eventually(lambda: not hub.status.bus.connected)
+    hub.publish("a", "one")
+    assert eventually(lambda: ["one"] == ada.got)
+    bob = Listener(hub, "a")
+    assert ["one"] == bob.got
+    hub.close()

@@ -21,7 +21,7 @@ def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         yield broker
 
 
-@pytest.mark.parametrize("topic", ["a", "news.sport", "*", ">", "a b", "..", "Привет", "100%", "%2E"])
+@pytest.mark.parametrize("topic", ["a", "news.sport", "*", ">", "a b", "..", "Привет", "100%", "%2E", "я" * 512])
 def test_what_one_hub_publishes_the_members_of_all_get_once(nats: Broker, topic: str) -> None:
     with Hub(NatsBus(nats.url, prefix="once.")) as one, Hub(NatsBus(nats.url, prefix="once.")) as other:
         ada, bob, eve = Listener(one, topic), Listener(other, topic), Listener(other, "elsewhere")
@@ -75,11 +75,11 @@ def test_a_message_that_nats_does_not_take_is_refused_and_holds_nobody_up(
     with Hub(NatsBus(nats.url, prefix="big.")) as one, Hub(NatsBus(nats.url, prefix="big.")) as other:
         bob = Listener(other, "a")
         bob.warm_up(one, bob)
-        one.publish("a", "x" * 2_000_000)
+        assert Outcome.REFUSED == one.publish("a", "x" * 2_000_000).bus
         one.publish("a", "small")
         assert eventually(lambda: ["small"] == bob.got)
         assert 1 == one.status.bus.refused
-        assert "max_payload of NATS is 1048576" in caplog.text
+        assert "A publish of 2000018 bytes on topic 'a' is refused by the bus nats: it takes 1048576" in caplog.text
 
 
 @pytest.mark.parametrize("url", ["", "localhost:4222", "redis://localhost", "nats://"])

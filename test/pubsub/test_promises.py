@@ -112,7 +112,6 @@ def test_a_broker_is_killed_and_comes_back(kind: str, tmp_path: Path) -> None:
                 assert whole == got
             else:  # at most once: all but what was published while this process had no connection
                 assert set(range(1, 501)) <= set(got)
-                assert len(got) > COUNT // 2
 
 
 @pytest.mark.parametrize("kind", SERVERS)

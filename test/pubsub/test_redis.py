@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from test.many import eventually
 from ws4py_ng.pubsub import Hub, Outcome
@@ -14,6 +15,7 @@ from ws4py_ng.pubsub.redis import RedisBus, RedisStreamBus
 
 from .brokers import Broker, redis_server
 from .listeners import Listener
+from .people import Person
 
 KINDS: list[Callable[..., Any]] = [RedisBus, RedisStreamBus]
 
@@ -102,6 +104,21 @@ def test_a_url_that_is_none_is_refused(kind: Any, url: str) -> None:
         kind(url)
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"max_length": 0}, "max_length is 0, expected 1 or more"),
+        ({"max_length": -1}, "max_length is -1, expected 1 or more"),
+        ({"expires": 0}, "expires is 0, expected 1 or more"),
+        ({"max_queued": 0}, "max_queued is 0, expected 1 or more"),
+        ({"max_length": "5"}, "max_length is '5', expected a whole number"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(options: dict[str, Any], expected: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=expected):
+        RedisStreamBus(**options)
+
+
 def test_a_hub_may_begin_without_its_broker(tmp_path: Path, kind: Any, caplog: pytest.LogCaptureFixture) -> None:
     with redis_server(tmp_path) as broker:
         broker.kill()
@@ -154,9 +171,8 @@ def test_who_joins_late_gets_all_that_is_kept_whatever_the_own_hub_has_seen_of_i
         for number in range(5):
             one.publish("a", str(number))
         first = Listener(other, "a", replay=False)
-        assert eventually(lambda: one.publish("a", "5") and "5" in first.got)
-        # This hub was there for the end only.
-        assert eventually(lambda: 0 == one.status.bus.queued)
+        first.warm_up(one)
+        # This hub was there for the end only, and nothing more is on its way to it.
         second = Listener(other, "a")
         assert eventually(lambda: 5 == len(second.got))
         other.unsubscribe(first)
@@ -191,9 +207,96 @@ def test_a_member_resumes_from_an_offset_on_another_process(redis: Broker) -> No
         assert eventually(lambda: bob.got and str(bob.got[-1]).endswith("|39"))
         assert [str(number) for number in range(8, 40)] == [str(each).partition("|")[2] for each in bob.got]
         assert eventually(lambda: ada.got[8:] == bob.got)
-        for wrong in ("", "7", "x-0", "+", "1-1 1-1"):
-            with pytest.raises(ValueError, match="An offset of a stream is like"):
-                other.subscribe(bob, "b", since=wrong)
+
+
+def test_who_resumes_from_far_behind_gets_all_of_it_and_then_what_is_new(redis: Broker) -> None:
+    with Hub(RedisStreamBus(redis.url, prefix="far:")) as hub:
+        ada, bob = Listener(hub, "a"), Person()
+        ada.warm_up(hub)
+        for number in range(100):
+            hub.publish("a", str(number))
+        assert eventually(lambda: 100 == len(ada.got))
+        hub.subscribe(bob.ws, "a", since="0-0", max_pending=1000)
+        assert eventually(lambda: hub.status.pending_bytes > 1000)
+        eve = Listener(hub, "a", replay=False)
+        hub.publish("a", "new")
+        assert eventually(lambda: ["new"] == eve.got)  # and bob before her
+        assert [*map(str, range(100)), "new"] == bob.read()[-101:]
+
+
+@pytest.mark.parametrize(
+    "offset",
+    ["", "7", "x-0", "+", "1-1 1-1", "\u0661\u0662-\u0660", "18446744073709551616-0", "1-99999999999999999999", 7],
+)
+def test_an_offset_that_no_stream_has_is_refused(offset: Any) -> None:
+    with pytest.raises(ValueError, match="An offset of a stream is like"):
+        RedisStreamBus().check_offset(offset)
+
+
+def test_a_member_whose_query_redis_refuses_goes_on_with_what_is_new_and_takes_the_bus_from_nobody(
+    redis: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Hub(RedisStreamBus(redis.url, prefix="query:")) as hub:
+        ada = Listener(hub, "a")
+        ada.warm_up(hub)
+        bob = Listener(hub, "a", since="18446744073709551615-18446744073709551615")
+        hub.publish("a", "new")
+        assert eventually(lambda: ["new"] == ada.got == bob.got)
+        assert 0 == hub.status.bus.reconnects
+        assert 1 == caplog.text.count("What Redis has kept of topic 'a' is not sent to a member: ")
+
+
+def test_a_key_that_is_no_stream_is_the_matter_of_its_topic_alone(
+    redis: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hub() -> Hub:
+        return Hub(RedisStreamBus(redis.url, prefix="key:"))
+
+    with Redis.from_url(redis.url) as client, hub() as one, hub() as other:
+        client.set("key:bad", 1)
+        ada, bob, eve = Listener(one, "good"), Listener(other, "good"), Listener(one, "bad")
+        ada.warm_up(one, bob)
+        one.publish("bad", "refused")
+        one.publish("good", "taken")
+        assert eventually(lambda: ["taken"] == ada.got == bob.got)
+        assert eventually(lambda: ["refused"] == eve.got)
+        assert eventually(lambda: 0 == one.status.bus.queued)
+        assert "on topic 'bad' is refused by the bus redis streams: WRONGTYPE" in caplog.text
+        client.set("key:good", 1)  # while it is followed
+        ada.got.clear()
+        one.publish("good", "refused")
+        assert eventually(lambda: ["refused"] == ada.got)
+        ada, bob = Listener(one, "fine"), Listener(other, "fine")
+        ada.warm_up(one, bob)
+        assert "What is published on topic 'good' does not come: WRONGTYPE" in caplog.text
+        assert (2, 0, 0) == (one.status.bus.refused, one.status.bus.reconnects, other.status.bus.reconnects)
+
+
+@pytest.mark.parametrize(
+    ("worse", "better"),
+    [
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+        ("CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0"),
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
+    ],
+)
+def test_what_redis_does_not_take_for_now_waits(tmp_path: Path, worse: str, better: str) -> None:
+    with (
+        redis_server(tmp_path) as broker,
+        Redis.from_url(broker.url) as client,
+        Hub(RedisStreamBus(broker.url)) as one,
+        Hub(RedisStreamBus(broker.url)) as other,
+    ):
+        bob = Listener(other, "a")
+        bob.warm_up(one)
+        refused = one.status.bus.refused
+        client.execute_command(*worse.split())
+        one.publish("a", "waits")
+        assert eventually(lambda: not one.status.bus.connected)
+        assert (1, refused) == (one.status.bus.queued, one.status.bus.refused)
+        client.execute_command(*better.split())
+        assert eventually(lambda: ["waits"] == bob.got)
+        assert eventually(lambda: 0 == one.status.bus.queued)
 
 
 def test_a_stamp_needs_offsets(redis: Broker) -> None:
@@ -202,8 +305,6 @@ def test_a_stamp_needs_offsets(redis: Broker) -> None:
 
 
 def test_what_no_hub_has_published_is_passed_over(redis: Broker, caplog: pytest.LogCaptureFixture) -> None:
-    from redis import Redis
-
     with Hub(RedisBus(redis.url, prefix="odd:")) as hub, Redis.from_url(redis.url) as client:
         ada = Listener(hub, "a")
         assert eventually(lambda: client.publish("odd:a", b"nonsense"))
@@ -214,8 +315,6 @@ def test_what_no_hub_has_published_is_passed_over(redis: Broker, caplog: pytest.
 
 
 def test_a_cluster_is_used_by_sharded_channels(tmp_path: Path) -> None:
-    from redis import Redis
-
     with redis_server(tmp_path, "--cluster-enabled", "yes") as broker:
         with Redis.from_url(broker.url) as client:
             client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)

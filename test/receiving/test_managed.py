@@ -34,7 +34,7 @@ def many(request: pytest.FixtureRequest) -> Iterator[Many]:
 
 
 def pulled(many: Many, **options: Any) -> tuple[Any, Any]:
-    limits = Limits(max_inbox=LIMIT, ping_interval=0.01, ping_timeout=0.01, close_timeout=WAIT)
+    limits = Limits(max_inbox=LIMIT, ping_interval=0.25, ping_timeout=0.5, close_timeout=WAIT)
     return many.join(Pulled, limits, **options)
 
 

@@ -62,8 +62,7 @@ class Breaks(WebSocket):
 
     def received_message(self, message: Any) -> None:
         with self._transport.guard:
-            self._outbox.append(b"\x81\x02\xc3\x28")
-            self._outbox_size += 4
+            self._outbox.add([b"\x81\x02\xc3\x28"], 4, 0)
         self._transport.written()
 
 

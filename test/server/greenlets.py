@@ -221,6 +221,35 @@ def a_reader_that_rests_makes_the_server_wait(library: Library) -> None:
 
 
 @scene
+def a_timeout_that_a_hook_lets_out_is_its_failure(library: Library) -> None:
+    """Close with 1011, though it is no Exception; what ends a greenlet ends it."""
+    ended: list[object] = []
+    failures: list[Exception] = []
+
+    class Hasty(EchoWebSocket):
+        def received_message(self, message: Any) -> None:
+            if str(message) == "end":
+                raise importlib.import_module("greenlet").GreenletExit
+            with library.module.Timeout(0.001):
+                library.sleep(WAIT)
+
+        def closed(self, code: int, reason: bytes | str | None = None) -> None:
+            ended.append(code)
+
+        def unhandled_error(self, error: Exception) -> None:
+            failures.append(error)
+
+    with library.serving(Hasty) as url:
+        for text in ("go", "end"):
+            client = library.connect(url)
+            client.send(text)
+            client.run_forever()
+        library.wait_for(lambda: len(ended) == 2)
+    assert [1011, 1006] == ended, ended
+    assert ["Hasty let Timeout out"] == [str(error) for error in failures], failures
+
+
+@scene
 def nobody_waits_for_ever(library: Library) -> None:
     """At the end every receiver gets None, again and again; without blocking there may be nothing."""
     with library.serving(EchoWebSocket) as url:

@@ -33,7 +33,7 @@ def asked(target: str = "/", *more: tuple[str, str]) -> Request:
     return Request("GET", target, Headers([*headers, *more]))
 
 
-BY_DICT = {"/chat": Chat, "/news": News, "/": EchoWebSocket}
+BY_DICT = {"/chat": Chat, "/news": News, "/": EchoWebSocket, "/chät room": Chat, "/a%20b": News, "/a b": Chat}
 
 
 def by_function(request: Request) -> type[WebSocket] | None:
@@ -53,6 +53,11 @@ ROUTES: dict[str, tuple[str, type[WebSocket] | None]] = {
     "the whole URL": ("http://example.com/chat?room=1", Chat),
     "the whole URL without a path": ("http://example.com", EchoWebSocket),
     "the whole URL with a query only": ("http://example.com?a=/chat", EchoWebSocket),
+    "a letter beyond ASCII, and a space": ("/ch%C3%A4t%20room?a=b", Chat),
+    "a letter that need not be encoded": ("/%63hat", Chat),
+    "as it was sent comes first": ("/a%20b", News),
+    "decoded once": ("/ch%25C3%25A4t%2520room", None),
+    "decoded as UTF-8 only": ("/ch%E4t%20room", None),
 }
 
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as connect_sync
@@ -116,6 +118,15 @@ async def test_a_frame_in_the_segment_of_the_request_is_kept() -> None:
         await writer.wait_closed()
 
 
+@pytest.mark.parametrize("target", ["/gr\xfc", "/chat?q=\udcff"])
+def test_a_target_that_only_the_parser_in_python_lets_through_is_400(target: str) -> None:
+    answer = asyncio.run(websocket_handler(Echo)(make_mocked_request("GET", target)))
+    assert 400 == answer.status
+    assert isinstance(answer, web.Response)
+    assert "visible ASCII" in (answer.text or "")
+    assert not answer.keep_alive
+
+
 @run
 async def test_a_websocket_may_follow_a_plain_request_on_its_connection() -> None:
     async with site(websocket_handler(Echo)) as (port, _):
@@ -164,6 +175,7 @@ async def test_plain_requests_are_answered_beside_many_connections() -> None:
             await ws.send(str(number))
             async with session.get(f"http://127.0.0.1:{port}/") as answer:
                 assert "plain" == await answer.text()
+        assert threading.active_count() < MANY // 10
         for number, ws in enumerate(many):
             assert str(number) == await ws.recv()
             await ws.close()

@@ -140,6 +140,31 @@ def test_refusals(scope: Event, status: int) -> None:
     asyncio.run(main())
 
 
+def choose(request: Any) -> type[WebSocket]:
+    """Be a router that fails."""
+    raise ValueError("nobody's business")
+
+
+class Forgetful(WebSocket):
+    """Leave the making of a WebSocket out."""
+
+    def __init__(self, *arguments: Any) -> None: ...
+
+
+@pytest.mark.parametrize(("handler", "error"), [(choose, ValueError), (Forgetful, AttributeError)])
+@pytest.mark.parametrize("extensions", [{"websocket.http.response": {}}, {}])
+def test_what_the_application_raises_is_the_hosts_to_log_and_no_400(
+    handler: Any, error: type[Exception], extensions: Event
+) -> None:
+    async def main() -> None:
+        host = Host(WebSocketApplication(handler), extensions=extensions)
+        with pytest.raises(error):
+            await host.end()
+        assert host.taken.empty()
+
+    asyncio.run(main())
+
+
 @run
 async def test_no_more_than_max_connections_get_in() -> None:
     app = WebSocketApplication(Recorder, max_connections=1)
@@ -156,6 +181,51 @@ async def test_no_more_than_max_connections_get_in() -> None:
     everyone.clear()
 
 
+@run
+async def test_who_is_being_accepted_counts() -> None:
+    app = WebSocketApplication(Recorder, max_connections=1)
+    one = Host(app)
+    one.open.clear()
+    other = Host(app)
+    assert 503 == (await other.take())["status"]
+    assert "websocket.http.response.body" == (await other.take())["type"]
+    await other.end()
+    one.open.set()
+    await one.accepted()
+    one.give("disconnect", code=1000)
+    await one.end()
+    everyone.clear()
+
+
+@run
+async def test_nobody_gets_in_behind_drain_until_the_lifespan_begins_anew() -> None:
+    app = WebSocketApplication(Recorder)
+    arriving = Host(app)
+    arriving.open.clear()
+    while not app.connections:
+        await asyncio.sleep(0)
+    await app.drain()
+    late = Host(app)
+    assert 503 == (await late.take())["status"]
+    assert b"Server is shutting down" in (await late.take())["body"]
+    await late.end()
+    arriving.open.set()
+    await arriving.accepted()
+    assert 1001 == (await arriving.take())["code"]
+    arriving.give("disconnect", code=1001)
+    await arriving.end()
+    life = Host(app, type="lifespan")
+    life.give("startup")
+    assert "lifespan.startup.complete" == (await life.take())["type"]
+    again = await Host(app).accepted()
+    again.give("disconnect", code=1000)
+    await again.end()
+    life.give("shutdown")
+    assert "lifespan.shutdown.complete" == (await life.take())["type"]
+    await life.end()
+    everyone.clear()
+
+
 @pytest.mark.parametrize(
     ("path", "root"), [("/room/chat", "/room"), ("/chat", "/room"), ("/chat", ""), ("/room/chat", "/room/")]
 )
@@ -165,6 +235,32 @@ def test_paths_are_below_the_mount(path: str, root: str) -> None:
         host.give("disconnect", code=1000)
         await host.end()
         assert root == everyone.pop().seen[0]["SCRIPT_NAME"]
+
+    asyncio.run(main())
+
+
+# row: (path as it was sent, as the host decodes it, root_path, key that is found)
+SENT: dict[str, tuple[bytes | None, str, str, str]] = {
+    "as it was sent": (b"/a%2Fb", "/a/b", "", "/a%2Fb"),
+    "decoded": (b"/ch%C3%A4t", "/chät", "", "/chät"),
+    "below a mount": (b"/r%C3%B6om/a%2Fb", "/röom/a/b", "/röom", "/a%2Fb"),
+    "below a mount that the path does not show": (b"/room/a%2Fb", "/a/b", "/room", "/a%2Fb"),
+    "changed on its way": (b"/a%2Fb", "/chät", "", "/chät"),
+    "not told": (None, "/chät", "", "/chät"),
+}
+
+
+@pytest.mark.parametrize("row", SENT)
+def test_a_key_is_found_by_the_path(row: str) -> None:
+    sent, path, root, key = SENT[row]
+    others = {other: EchoWebSocket for *_, other in SENT.values()}
+
+    async def main() -> None:
+        app = WebSocketApplication({**others, key: Recorder})
+        host = await Host(app, path=path, raw_path=sent, root_path=root).accepted()
+        host.give("disconnect", code=1000)
+        await host.end()
+        everyone.pop()
 
     asyncio.run(main())
 

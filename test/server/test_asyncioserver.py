@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 import resource
 import socket
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from test.client.peers import client_context, frame, request, server_context
+from test.client.peers import WAIT, client_context, frame, request, server_context
 from test.server.aiopeers import QUIET, Peer, Run, dial, meet, status
 from ws4py_ng.handshake import Request, Response
 from ws4py_ng.limits import Limits
@@ -115,7 +117,7 @@ def test_an_application_that_fails_is_a_500(run: Run, caplog: pytest.LogCaptureF
                 assert 500 == await status(peer)
 
     run(main)
-    assert ["The application failed to answer GET /"] == [entry.getMessage() for entry in caplog.records]
+    assert ["The application failed to answer a request for /"] == [entry.getMessage() for entry in caplog.records]
 
 
 def test_process_request_may_take_its_time(run: Run) -> None:
@@ -155,7 +157,7 @@ def test_who_is_not_answered_by_process_request_is_not_kept(run: Run, leaves: bo
                 given_up.set()
             return None
 
-        limits = QUIET if leaves else Limits(open_timeout=0.05)
+        limits = QUIET if leaves else Limits(open_timeout=0.3)
         async with serve(EchoWebSocket, port=0, process_request=never, limits=limits) as server:
             async with await dial(server) as peer:
                 await asked.wait()
@@ -169,14 +171,50 @@ def test_who_is_not_answered_by_process_request_is_not_kept(run: Run, leaves: bo
     run(main)
 
 
+def test_a_process_request_that_is_given_up_before_it_began_is_begun_all_the_same(run: Run) -> None:
+    async def main() -> None:
+        async def never(request: Request) -> Response | None:
+            await asyncio.Event().wait()  # a coroutine that nobody begins is a warning, and an error here
+            return None
+
+        def decide(request: Request) -> Awaitable[Response | None]:
+            (visitor,) = server._visitors
+            asyncio.get_running_loop().call_soon(visitor.turn_away, "in the loop's next step")
+            return never(request)
+
+        async with (
+            serve(EchoWebSocket, port=0, process_request=decide, limits=QUIET) as server,
+            await dial(server) as peer,
+        ):
+            assert 503 == await status(peer)
+        gc.collect()
+
+    run(main)
+
+
+def test_who_is_accepted_in_the_step_that_ends_the_server_is_hung_up_on(run: Run) -> None:
+    async def main() -> None:
+        async with serve(EchoWebSocket, port=0, ssl_context=server_context(), limits=QUIET) as server:
+            peer = socket.create_connection(server.address, timeout=WAIT)
+            listener = server._listener
+            assert listener is not None
+            listener._accept(listener.sockets[0])
+            await server.shutdown()
+        with peer:
+            assert b"" == await asyncio.to_thread(peer.recv, 1)
+        gc.collect()  # a socket that nobody closed is a warning, and an error here
+
+    run(main)
+
+
 def test_idle_connections_are_pinged_together(run: Run) -> None:
     async def main() -> None:
         async with serve(EchoWebSocket, port=0, limits=Limits(ping_interval=20)) as server:
             peers = [await meet(server) for _ in range(3)]
             timers = [carrier._timer for carrier in server._connections]
             places = [timer.when() / aio.GRID for timer in timers if timer is not None]
-            # uvloop counts in milliseconds, and says what is left of them.
-            assert 3 == len([place for place in places if abs(place - round(place)) * aio.GRID < 0.002])
+            # uvloop counts from when its loop looked at the clock last, which on a busy machine is a while ago.
+            assert 3 == len([place for place in places if abs(place - round(place)) < 0.1])
             for peer in peers:
                 async with peer:
                     peer.writer.write(frame(8))

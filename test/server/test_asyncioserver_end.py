@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import socket
 import weakref
 from typing import Any, ClassVar
 
 import pytest
 
-from test.client.peers import frame, request
-from test.server.aiopeers import QUIET, Run, dial, meet, status
+from test.client.peers import client_context, frame, request, server_context
+from test.server.aiopeers import QUIET, Peer, Run, dial, meet, status
 from ws4py_ng.limits import Limits
 from ws4py_ng.server.asyncioserver import Server, serve
 from ws4py_ng.websocket import EchoWebSocket, WebSocket
@@ -136,6 +137,34 @@ def test_connections_are_closed_one_after_the_other_and_who_is_on_the_way_comes_
             await ending
         assert 10 == len(times)
         assert times == sorted(times)
+
+    run(main)
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_who_is_accepted_in_the_turn_of_a_slow_end_comes_through_tls(run: Run, turns: int) -> None:
+    async def main() -> None:
+        server = await serve(EchoWebSocket, port=0, limits=QUIET, ssl_context=server_context())
+        assert server._listener is not None
+        with server._listener.sockets[0].dup() as of_another_process:
+            sock = socket.create_connection(server.address)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            ending = asyncio.create_task(server.shutdown(30.0))
+            for _ in range(3):
+                await asyncio.sleep(0)
+            try:
+                of_another_process.accept()[0].close()
+            except BlockingIOError:
+                streams = await asyncio.open_connection(sock=sock, ssl=client_context(), server_hostname="localhost")
+                async with Peer(*streams) as peer:
+                    peer.writer.write(request())
+                    assert (await peer.head()).startswith(b"HTTP/1.1 101")
+                    assert (0x88, b"\x03\xe9Server is shutting down") == await peer.frame()
+                    peer.writer.write(frame(8, b"\x03\xe9"))
+            else:
+                sock.close()
+            await ending
 
     run(main)
 

@@ -150,3 +150,23 @@ def test_a_function_that_awaits_something_else_is_cancelled_at_the_end_of_the_se
     with caplog.at_level(logging.WARNING):
         asyncio.run(main())
     assert [] == caplog.records
+
+
+def test_a_function_that_awaits_what_it_has_cancelled_fails(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async def hasty(ws: Any) -> None:
+            task = asyncio.ensure_future(asyncio.Event().wait())
+            task.cancel()
+            await task
+
+        async with (
+            serve_in_loop(hasty, port=0) as server,
+            asyncioclient.connect(f"ws://127.0.0.1:{server.port}/") as ws,
+        ):
+            with pytest.raises(ConnectionClosed) as caught:
+                await ws.receive(timeout=WAIT)
+            assert 1011 == caught.value.code
+
+    asyncio.run(main())
+    assert ["hasty failed"] == [entry.getMessage() for entry in caplog.records]
+    assert "hasty let CancelledError out" in caplog.text

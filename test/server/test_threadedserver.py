@@ -105,6 +105,19 @@ def test_a_listening_unix_socket_will_do(tmp_path: Path) -> None:
             assert "hello" == get(client.messages)
 
 
+def test_the_path_of_a_dead_server_is_replaced_and_ours_removed(tmp_path: Path) -> None:
+    path = tmp_path / "ws"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    for _ in range(2):
+        with running(echo_spy(), unix_path=str(path)) as server:
+            assert str(path) == server.address
+            with open_client(f"ws+unix://{path}") as client:
+                client.send("hello")
+                assert "hello" == get(client.messages)
+        assert not path.exists()
+
+
 # Full
 
 
@@ -171,7 +184,7 @@ def test_those_who_were_turned_away_do_not_add_up() -> None:
         for _ in range(150):
             peer = connect(server)
             peers.append(peer)
-            peer.send(b"x")
+            peer.send(request())
         for peer in peers:
             assert peer.take_rest()[:13] in (b"HTTP/1.1 503 ", b"")
         assert len(server._parting) <= 64
@@ -362,6 +375,25 @@ def test_every_order_of_shutting_down_ends_and_leaves_nothing(
     join_threads("ws4py_ng leave")
     assert before == open_files()
     assert [] == [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_a_signal_handler_may_shut_down_the_server_that_it_interrupts() -> None:
+    code = """
+        import os, signal, threading
+        from test.client.peers import *
+        from ws4py_ng.server.threadedserver import serve
+        class Ender(WebSocket):
+            def opened(self):
+                os.kill(os.getpid(), signal.SIGTERM)
+        def visit():
+            with join(server) as peer:
+                assert (8, b"\\x03\\xe9Server is shutting down") == peer.take_frame()
+        with serve(Ender, port=0) as server:
+            signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
+            threading.Thread(target=visit).start()
+            server.serve_forever()
+    """
+    subprocess.run([sys.executable, "-W", "error", "-c", textwrap.dedent(code)], cwd=REPO, check=True, timeout=WAIT)
 
 
 def test_a_hook_may_shut_the_server_down() -> None:

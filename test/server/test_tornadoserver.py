@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -122,11 +123,31 @@ async def test_refusals_are_answers_of_tornado() -> None:
             await connect(url(port), proxy=None, origin="http://evil.example")  # type: ignore[arg-type]
         assert 403 == caught.value.response.status_code
         assert "TornadoServer" in caught.value.response.headers["Server"]
-        assert 426 == (await AsyncHTTPClient().fetch(f"http://127.0.0.1:{port}/chat", raise_error=False)).code
+        client = AsyncHTTPClient()
+        assert 426 == (await client.fetch(f"http://127.0.0.1:{port}/chat", raise_error=False)).code
+        posted = await client.fetch(f"http://127.0.0.1:{port}/chat", method="POST", body=b"", raise_error=False)
+        assert (405, "GET") == (posted.code, posted.headers.get("Allow"))
         async with connect(url(port), proxy=None, origin="https://friend.example"):  # type: ignore[arg-type]
             with pytest.raises(InvalidStatus) as caught:
                 await connect(url(port), proxy=None)
             assert 503 == caught.value.response.status_code
+
+
+def choose(request: Any) -> Any:
+    """Be a router that fails."""
+    raise ValueError("nobody's business")
+
+
+def test_what_a_router_raises_is_500_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with site(handler_cls=choose) as (port, _):
+            with pytest.raises(InvalidStatus) as caught:
+                await connect(url(port), proxy=None)
+            assert 500 == caught.value.response.status_code
+            assert b"nobody's" not in (caught.value.response.body or b"")
+
+    asyncio.run(main())
+    assert any(record.exc_info for record in caplog.records if record.name == "tornado.application")
 
 
 @in_loop
@@ -137,6 +158,7 @@ async def test_plain_requests_are_answered_beside_many_connections() -> None:
         for number, ws in enumerate(many):
             await ws.send(str(number))
             assert b"plain" == (await client.fetch(f"http://127.0.0.1:{port}/")).body
+        assert threading.active_count() < MANY // 10
         for number, ws in enumerate(many):
             assert str(number) == await ws.recv()
             await ws.close()
@@ -154,6 +176,25 @@ async def test_drain_closes_with_1001_and_waits() -> None:
         await draining
         assert 1001 == everyone[0].seen[-1]
         await drain(application)  # with nobody there
+
+
+@in_loop
+async def test_nobody_gets_in_while_and_after_draining() -> None:
+    async with site(limits=Limits(close_timeout=30)) as (port, application):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request(port=port, line="GET /chat HTTP/1.1"))
+        await reader.readuntil(b"\r\n\r\n")
+        draining = asyncio.ensure_future(drain(application))
+        assert b"\x88\x19\x03\xe9" == await reader.readexactly(4)
+        for is_over in (False, True):
+            assert is_over == draining.done()
+            with pytest.raises(InvalidStatus) as caught:
+                await connect(url(port), proxy=None)
+            assert 503 == caught.value.response.status_code
+            writer.close()
+            await draining
+        await writer.wait_closed()
+        assert b"plain" == (await AsyncHTTPClient().fetch(f"http://127.0.0.1:{port}/")).body
 
 
 @in_loop

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import socket
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,6 +17,7 @@ from test.client.peers import close_frame, frame, request
 from ws4py_ng.exc import HandshakeError
 from ws4py_ng.handshake import Response
 from ws4py_ng.limits import Limits
+from ws4py_ng.server import listening, trioserver
 from ws4py_ng.server.trioserver import Server, serve
 from ws4py_ng.websocket import EchoWebSocket, WebSocket
 
@@ -26,6 +30,7 @@ class Echo(EchoWebSocket):
 
 
 codes: list[int] = []
+FOR_EVER = Limits(close_timeout=None)
 
 
 def on_trio(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
@@ -143,6 +148,82 @@ async def test_a_unix_socket_serves() -> None:
 
 
 @on_trio
+async def test_the_path_of_a_dead_server_is_replaced_and_ours_removed() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "socket"
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(path))
+        for _ in range(2):
+            async with serve(Echo, unix_path=str(path)), await trio.open_unix_socket(str(path)) as stream:
+                await stream.send_all(request())
+                await until(stream, b"\r\n\r\n")
+                await stream.send_all(close_frame(1000))
+                assert close_frame(1000, mask=False) == await rest(stream)
+            assert not path.exists()
+
+
+@pytest.mark.parametrize("serves", ["hook", "function"])
+def test_shutdown_in_a_hook_does_not_wait_for_that_hook(serves: str) -> None:
+    class Stopper(Echo):
+        async def received_message(self, message: Any) -> None:  # type: ignore[override]
+            await server.shutdown()
+
+    async def stop(ws: Any) -> None:
+        await ws.receive()
+        await server.shutdown()
+
+    async def main() -> None:
+        nonlocal server
+        server = serve({"/": Echo, "/stop": Stopper if serves == "hook" else stop}, port=0, limits=FOR_EVER)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(server.run)
+            other, stream = await opened(server), await opened(server, "/stop")
+            await stream.send_all(frame(1, b"stop"))
+            for each in (other, stream):
+                assert b"\x88\x19\x03\xe9Server is shutting down" == await until(each, b"down")
+                await each.send_all(close_frame(1001))
+                assert b"" == await rest(each)
+                await each.aclose()
+
+    server: Any = None
+    on_trio(main)()
+    assert [1001] * (2 if serves == "hook" else 1) == codes
+
+
+def test_a_server_without_descriptors_goes_on_when_there_are_some(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trioserver, "BACK_OFF", 0.0)
+    monkeypatch.setattr(listening, "LOG_INTERVAL", 3600.0)
+
+    async def main() -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        async with serve(Echo, port=0) as server:
+            early = await opened(server)
+            late = socket.create_connection(server.address)
+            # It was not accepted so far: the server had no turn.
+            top = os.open("/dev/null", os.O_RDONLY)
+            os.close(top)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (top, hard))
+            try:
+                for i in range(5):
+                    await early.send_all(frame(1, b"%d" % i))
+                    assert b"\x81\x01%d" % i == await until(early, b"%d" % i)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            stream = trio.SocketStream(trio.socket.from_stdlib_socket(late))
+            await stream.send_all(request(port=server.port))
+            assert (await until(stream, b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+            for each in (early, stream):
+                await each.send_all(close_frame(1000))
+                await rest(each)
+                await each.aclose()
+
+    on_trio(main)()
+    assert 1 == len([entry for entry in caplog.records if "ccept" in entry.getMessage()])
+
+
+@on_trio
 async def test_a_handler_that_cannot_be_made_harms_nobody_else() -> None:
     class Broken(WebSocket):
         def __init__(self, *arguments: Any) -> None:
@@ -176,6 +257,34 @@ async def test_process_request_may_answer() -> None:
         stream = await trio.open_tcp_stream("127.0.0.1", server.port)
         await stream.send_all(b"GET /secret HTTP/1.1\r\nHost: here\r\n\r\n")
         assert (await rest(stream)).startswith(b"HTTP/1.1 401 ")
+        await stream.aclose()
+
+
+@on_trio
+async def test_process_request_may_be_async() -> None:
+    async def answer(request: Any) -> Response | None:
+        await trio.lowlevel.checkpoint()
+        if request.target == "/secret":
+            raise HandshakeError("who are you?", 401)
+        if request.target == "/broken":
+            raise OSError("mine")
+        if request.target == "/slow":
+            await trio.sleep_forever()
+        return Response(200, body=b"page") if request.target == "/page" else None
+
+    async with serve(Echo, port=0, process_request=answer, limits=Limits(open_timeout=5)) as server:
+        for path, status in (("/page", 200), ("/secret", 401), ("/broken", 500)):
+            async with await trio.open_tcp_stream("127.0.0.1", server.port) as stream:
+                await stream.send_all(request(port=server.port, line=f"GET {path} HTTP/1.1"))
+                assert (await rest(stream)).startswith(b"HTTP/1.1 %d " % status)
+        stream = await opened(server)
+        await stream.send_all(close_frame(1000))
+        assert close_frame(1000, mask=False) == await rest(stream)
+        await stream.aclose()
+    async with serve(Echo, port=0, process_request=answer, limits=Limits(open_timeout=0.1)) as server:
+        stream = await trio.open_tcp_stream("127.0.0.1", server.port)
+        await stream.send_all(request(port=server.port, line="GET /slow HTTP/1.1"))
+        assert (await rest(stream)).startswith(b"HTTP/1.1 408 ")
         await stream.aclose()
 
 

@@ -500,3 +500,38 @@ def test_without_an_application_everything_else_is_426_or_404() -> None:
     application = WebSocketApplication({"/ws": EchoWebSocket})
     assert "404 Not Found" == call(application, PATH_INFO="/other")[0]
     assert "426 Upgrade Required" == call(application, HTTP_UPGRADE="")[0]
+    assert ("405 Method Not Allowed", b"") == call(application, HTTP_UPGRADE="", REQUEST_METHOD="HEAD")[::2]
+
+
+@pytest.mark.parametrize("sent", [{}, {"RAW_URI": "/pre/ws?a=b"}, {"REQUEST_URI": "/pre/ws"}], ids=str)
+def test_paths_are_below_the_mount(sent: dict[str, str]) -> None:
+    from ws4py_ng.server.wsgi import WebSocketApplication
+    from ws4py_ng.websocket import EchoWebSocket
+
+    for path, status in {"/ws": "501", "/pre/ws": "404"}.items():  # 501: found, but there is no socket
+        application = WebSocketApplication({path: EchoWebSocket})
+        assert status == call(application, SCRIPT_NAME="/pre", **sent)[0].split()[0]
+
+
+# row: (what breaks a rule, status of the refusal where the path is ours)
+BROKEN: dict[str, tuple[dict[str, str], str]] = {
+    "a foreign origin": ({"HTTP_ORIGIN": "http://evil.example"}, "403"),
+    "another version": ({"HTTP_SEC_WEBSOCKET_VERSION": "8"}, "426"),
+    "another method": ({"REQUEST_METHOD": "POST"}, "405"),
+    "a subprotocol twice": ({"HTTP_SEC_WEBSOCKET_PROTOCOL": "a, a"}, "400"),
+}
+
+
+@pytest.mark.parametrize("row", BROKEN)
+def test_another_path_is_the_applications_whatever_rule_is_broken(row: str) -> None:
+    from ws4py_ng.server.wsgi import WebSocketApplication
+    from ws4py_ng.websocket import EchoWebSocket
+
+    def site(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"site"]
+
+    changes, status = BROKEN[row]
+    application = WebSocketApplication({"/ws": EchoWebSocket}, app=site)
+    assert b"site" == call(application, PATH_INFO="/other", **changes)[2]
+    assert status == call(application, **changes)[0].split()[0]

@@ -36,6 +36,7 @@ from test.client.peers import (
 from test.many import echoes, eventually
 from ws4py_ng.limits import Limits
 from ws4py_ng.manager import WebSocketManager
+from ws4py_ng.server import wsgirefserver
 from ws4py_ng.server.wsgirefserver import (
     WebSocketWSGIApplication,
     WebSocketWSGIHandler,
@@ -318,6 +319,20 @@ def test_peers_that_leave_or_talk_nonsense_are_no_news(capsys: pytest.CaptureFix
     assert "" == capsys.readouterr().err
 
 
+def test_a_peer_that_resets_as_it_is_handed_over_is_no_news(capsys: pytest.CaptureFixture[str]) -> None:
+    with echoing() as (running, kind):
+        keep = running.server.keep
+        peer = running.connect()
+        # From here on the server has answered, and has not looked yet what is behind the head.
+        running.server.keep = lambda request: (peer.take_head(), peer.reset(), keep(request))
+        peer.send(request())
+        assert 1006 == get(kind.endings).code
+        running.server.keep = keep
+        with running.join() as other:
+            assert echoes(other)
+    assert "" == capsys.readouterr().err
+
+
 def test_a_socket_that_is_not_handed_over_is_closed() -> None:
     files = open_files()
     with serving(hello) as running:
@@ -377,6 +392,23 @@ def test_server_close_says_1001_to_everybody() -> None:
     assert [Ended(1001, b"")] * 5 == [get(kind.endings) for _ in peers]
     assert b"101" not in pending.take_rest()
     pending.sock.close()
+
+
+def test_server_close_says_1001_to_one_whose_request_has_not_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wsgirefserver, "PATIENCE", 0.1)
+    returns = threading.Event()
+
+    class Server(WSGIServer):
+        def link_websocket_to_server(self, ws: Any) -> None:
+            super().link_websocket_to_server(ws)
+            assert returns.wait(WAIT)
+
+    with echoing(server_class=Server) as (running, _), running.join() as peer:
+        peer.send(frame(1, b"here"))
+        assert (1, b"here") == peer.take_frame()
+        running.server.server_close()
+        assert (8, b"\x03\xe9Server is shutting down") == peer.take_frame()
+        returns.set()
 
 
 def test_a_server_whose_manager_is_missing_says_so(capsys: pytest.CaptureFixture[str]) -> None:

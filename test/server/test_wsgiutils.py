@@ -115,6 +115,11 @@ def test_a_refusal_has_a_status_and_one_line(changes: Any, status: int, header: 
     assert "ws4py_ng.websocket" not in answer.environ
 
 
+def test_a_refusal_of_head_has_no_body() -> None:
+    answer = Answer(WebSocketWSGIApplication(), good(REQUEST_METHOD="HEAD"))
+    assert ("405 Method Not Allowed", b"") == (answer.status, answer.body)
+
+
 def test_a_server_without_sockets_gets_no_header_that_pep_3333_forbids() -> None:
     environ: dict[str, Any] = {}
     setup_testing_defaults(environ)
@@ -216,7 +221,18 @@ def test_a_constructor_that_fails_has_answered_nothing() -> None:
 # What a request is made of
 
 TARGETS = {
-    "from its parts": ({"SCRIPT_NAME": "/app"}, "/app/chat?room=1"),
+    "from its parts": ({}, "/chat?room=1"),
+    "below a mount": ({"SCRIPT_NAME": "/app"}, "/chat?room=1"),
+    "below a mount, as it was sent": (
+        {"SCRIPT_NAME": "/\xc3\xa9", "PATH_INFO": "/a/b", "RAW_URI": "/%C3%A9/a%2Fb?x"},
+        "/a%2Fb?x",
+    ),
+    "the whole URL below a mount": (
+        {"SCRIPT_NAME": "/app", "REQUEST_URI": "http://example.com/app/chat"},
+        "http://example.com/chat",
+    ),
+    "the mount itself": ({"SCRIPT_NAME": "/app", "PATH_INFO": "", "RAW_URI": "/app"}, "/"),
+    "below a mount that is not in what was sent": ({"SCRIPT_NAME": "/app", "RAW_URI": "/other"}, "/chat"),
     "as gunicorn has it": ({"RAW_URI": "/a%2Fb?x"}, "/a%2Fb?x"),
     "as uWSGI has it": ({"REQUEST_URI": "/a%2Fb?x"}, "/a%2Fb?x"),
     "empty": ({"PATH_INFO": "", "QUERY_STRING": ""}, "/"),

@@ -174,6 +174,8 @@ def eventlet(application: Any) -> None:
     from eventlet import wsgi
 
     sock = library.listen(("127.0.0.1", 0))
+    this = library.getcurrent()
+    _at_sigterm(lambda: library.kill(this, KeyboardInterrupt))
     announce(sock.getsockname()[1])
     if CERTIFICATE in os.environ:
         sock = library.wrap_ssl(sock, certfile=os.environ[CERTIFICATE], keyfile=os.environ[KEY], server_side=True)
@@ -185,12 +187,12 @@ def eventletserver(application: Any) -> None:
     from ws4py_ng.server.eventletserver import WSGIServer
 
     server = WSGIServer(("127.0.0.1", 0), application, ssl_context=context(), socket_timeout=SHORT)
-    _stop_at_sigterm(server)
+    _at_sigterm(server.stop)
     announce(server.server_port)
     server.serve_forever()
 
 
-def _stop_at_sigterm(server: Any) -> None:
+def _at_sigterm(stop: Callable[[], object]) -> None:
     """Let a greenlet stop the server: an exception of a signal would strike whichever runs."""
     import eventlet as library
 
@@ -199,7 +201,7 @@ def _stop_at_sigterm(server: Any) -> None:
 
     def watch() -> None:
         library.hubs.trampoline(reader, read=True)
-        server.stop()
+        stop()
 
     library.spawn(watch)
 

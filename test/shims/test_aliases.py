@@ -53,6 +53,48 @@ def test_what_the_program_sets_for_ws4pys_logger_holds() -> None:
     assert logging.getLogger("ws4py_ng").parent is logging.getLogger()  # here nothing is installed
 
 
+def test_what_the_program_logs_to_ws4py_goes_where_ours_goes_and_once() -> None:
+    done = python(
+        "import logging, ws4py_ng; ws4py_ng.install_as_ws4py()\n"
+        "from ws4py import configure_logger\n"
+        "assert logging.getLogger('ws4py') is configure_logger()\n"
+        "logging.getLogger('ws4py').info('the program'); logging.getLogger('ws4py_ng').info('the library')"
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    assert ["INFO the program", "INFO the library"] == [line.split("] ")[1] for line in done.stdout.splitlines()]
+
+
+# row: (what is installed, what a program does with it)
+PROGRAMS = [
+    ("ws4py", "from ws4py.streaming import VALID_CLOSING_CODES, Utf8Validator"),
+    ("ws4py", "from ws4py.server.tulipserver import CRLF, EMPTY, LF, SPACE"),
+    ("ws4py", "from ws4py.websocket import Heartbeat; h = Heartbeat(None); h.stop(); h.start(); h.join()"),
+    ("geventwebsocket", "from geventwebsocket.utf8validator import Utf8Validator"),
+    ("geventwebsocket", "from geventwebsocket.handler import WebSocketHandler; WebSocketHandler.GUID.encode()"),
+    (
+        "simple_websocket",
+        "import asyncio, simple_websocket as s\n"
+        "connecting = s.AioClient.connect('ws+unix:///nowhere/at.all', thread_class=None, event_class=None)\n"
+        "try: asyncio.run(connecting)\n"
+        "except FileNotFoundError: pass",
+    ),
+    (
+        "eventlet.websocket",
+        "from ws4py_ng.shims.eventlet.websocket import BadRequest, ConnectionClosedError, ProtocolError",
+    ),
+    (
+        "eventlet.websocket",
+        "from ws4py_ng.shims.eventlet.websocket import PROTOCOL_GUID, VALID_CLOSE_STATUS, FailedConnectionError",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "program"), PROGRAMS)
+def test_names_that_a_program_may_import_are_there(name: str, program: str) -> None:
+    done = python(f"from ws4py_ng.shims import install; install({name!r})\n{program}")
+    assert (0, "") == (done.returncode, done.stderr)
+
+
 @pytest.mark.parametrize("late", ["ws4py", "eventlet.websocket"])
 def test_an_original_that_is_imported_already_is_named(late: str) -> None:
     done = python(

@@ -249,6 +249,18 @@ def client_is_refused(client: Client) -> None:
         assert ["X-Why", "no"] in failed["headers"]  # type: ignore[operator]
 
 
+@client_case(
+    "A refusal whose body does not end is one after ``open_timeout``, with what came of it.",
+    limits={"open_timeout": 2.0},
+)
+def client_is_refused_without_an_end(client: Client) -> None:
+    client.start()
+    with client.accept() as peer:
+        peer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nbecause")
+        failed = expect_failed(client, "HandshakeError")
+        assert (403, "because") == (failed["status"], failed["body"])
+
+
 @client_case("An answer with the wrong Accept is a HandshakeError.")
 def client_refuses_a_wrong_answer(client: Client) -> None:
     client.start()
@@ -287,6 +299,13 @@ def client_finds_nobody(client: Client) -> None:
     client.listener.close()
     client.start()
     expect_failed(client, "ConnectionRefusedError")
+
+
+@client_case("A Unix socket that is not there is a FileNotFoundError with its path.")
+def client_names_the_socket_that_is_not_there(client: Client) -> None:
+    url = f"ws+unix:///nowhere/at.all?tag={client.page.tag}"
+    client.running = client.row.start("listen", url, client.options)
+    assert "'/nowhere/at.all'" in str(expect_failed(client, "FileNotFoundError")["text"])
 
 
 @client_case("``wss://`` verifies the server and carries it all.", tls=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from .contract import server_case
 from .diary import WAIT, Page
@@ -95,10 +96,11 @@ def a_connection_that_ends_is_1006(server: Served) -> None:
             expect_closed(server, peer.page, 1006)
 
 
-@server_case("A RST gives `closed(1006)`, once.")
+@server_case("A RST gives `closed(1006)`, once, to hooks that are ``async def`` too.")
 def a_connection_that_is_reset_is_1006(server: Served) -> None:
-    for left in (b"", frame(TEXT, b"x" * 100, mask=True)[:50]):
-        with server.peer() as peer:
+    within = frame(TEXT, b"x" * 100, mask=True)[:50]
+    for path, left in (("/echo", b""), ("/echo", within), *([("/async-echo", b"")] if server.row.async_hooks else [])):
+        with server.peer(path) as peer:
             peer.text("here")
             assert Frame(TEXT, b"here") == peer.message()
             peer.write(left)
@@ -139,10 +141,14 @@ def violations_are_answered_by_their_code(server: Served) -> None:
             expect_closed(server, peer.page, code)
 
 
+# More than the buffers between two programs hold: whoever sends it is still at it when the server has closed.
+MUCH = frame(BINARY, bytes(60_000), mask=True) * 200
+
+
 @server_case("A peer that still sends when it is closed can read why: no RST swallows the Close.")
 def a_close_frame_gets_through_a_peer_that_goes_on_sending(server: Served) -> None:
     with server.peer() as peer:
-        peer.write(frame(TEXT, b"\xff", mask=True) + frame(BINARY, bytes(60_000), mask=True) * 8)
+        peer.write(frame(TEXT, b"\xff", mask=True) + MUCH)
         peer.expect_close(1007)
         peer.expect_end()
         expect_closed(server, peer.page, 1007)
@@ -160,7 +166,7 @@ def tls_ends_well(server: Served) -> None:
             peer.expect_end()
             assert code == peer.page.wait("closed")["code"]
     with server.peer() as peer:
-        peer.write(frame(TEXT, b"\xff", mask=True) + frame(BINARY, bytes(60_000), mask=True) * 8)
+        peer.write(frame(TEXT, b"\xff", mask=True) + MUCH)
         peer.expect_close(1007)
         assert 1007 == peer.page.wait("closed")["code"]
 
@@ -182,28 +188,36 @@ def tls_may_be_lost(server: Served) -> None:
         expect_closed(server, peer.page, 1006)
 
 
-@server_case(
-    "A message over ``max_message_size``, in one frame or many, or of too many fragments, is 1009.",
-    limits={"max_message_size": 1000, "max_fragments": 10},
-)
+SMALL: dict[str, Any] = {"max_message_size": 1000, "max_fragments": 10}
+
+
+@server_case("A message over ``max_message_size``, in one frame or many, is 1009.", limits=SMALL)
 def limits_are_kept(server: Served) -> None:
-    for data in (
-        frame(TEXT, b"x" * 1001, mask=True),
-        frame(BINARY, b"x" * 600, mask=True, fin=False) + frame(CONTINUATION, b"x" * 401, mask=True),
-        frame(TEXT, b"", mask=True, fin=False) + frame(CONTINUATION, b"", mask=True, fin=False) * 10,
-    ):
-        with server.peer() as peer:
-            peer.send(TEXT, b"x" * 1000)
-            assert Frame(TEXT, b"x" * 1000) == peer.message()
-            peer.write(data)
-            peer.expect_close(1009)
-            peer.expect_end()
-            expect_closed(server, peer.page, 1009)
+    expect_too_big(server, frame(TEXT, b"x" * 1001, mask=True))
+    in_two = frame(BINARY, b"x" * 600, mask=True, fin=False) + frame(CONTINUATION, b"x" * 401, mask=True)
+    expect_too_big(server, in_two)
 
 
-def expect_failure(server: Served, path: str, hook: str) -> None:
+@server_case("So is a message of more than ``max_fragments``.", limits=SMALL)
+def fragments_are_limited(server: Served) -> None:
+    first = frame(TEXT, b"", mask=True, fin=False)
+    expect_too_big(server, first + frame(CONTINUATION, b"", mask=True, fin=False) * 10)
+
+
+def expect_too_big(server: Served, data: bytes) -> None:
+    """See what fits be echoed, and what does not be answered by 1009."""
+    with server.peer() as peer:
+        peer.send(TEXT, b"x" * 1000)
+        assert Frame(TEXT, b"x" * 1000) == peer.message()
+        peer.write(data)
+        peer.expect_close(1009)
+        peer.expect_end()
+        expect_closed(server, peer.page, 1009)
+
+
+def expect_failure(server: Served, path: str, hook: str, more: str = "") -> None:
     """See an error in a hook close with 1011 and be logged, once."""
-    with server.peer(path, query=f"hook={hook}") as peer:
+    with server.peer(path, query=f"hook={hook}{more}") as peer:
         if hook == "received_message":
             peer.text("go")
         elif hook == "ponged":
@@ -222,14 +236,27 @@ def expect_failure(server: Served, path: str, hook: str) -> None:
 
 @server_case("An exception in any hook is logged once; it closes with 1011, unless the hook is `closed`.")
 def an_error_in_a_hook_is_1011(server: Served) -> None:
-    for hook in ("opened", "received_message", "ponged", "closed"):
+    for hook in ("opened", "received_message", "closed"):
         expect_failure(server, "/failing", hook)
 
 
 @server_case("The same for hooks that are ``async def``.", when=lambda row: row.async_hooks)
 def an_error_in_an_async_hook_is_1011(server: Served) -> None:
-    for hook in ("opened", "received_message", "ponged", "closed"):
+    for hook in ("opened", "received_message", "closed"):
         expect_failure(server, "/async-failing", hook)
+
+
+@server_case("The same for `ponged`, of either kind.")
+def an_error_in_ponged_is_1011(server: Served) -> None:
+    for path in ("/failing", *(["/async-failing"] if server.row.async_hooks else [])):
+        expect_failure(server, path, "ponged")
+
+
+@server_case("The same for what is no Exception, as a CancelledError that a hook lets out; nobody else notices.")
+def what_is_no_exception_is_1011_too(server: Served) -> None:
+    for path in ("/failing", *(["/async-failing"] if server.row.async_hooks else [])):
+        for hook in ("opened", "received_message", "closed"):
+            expect_failure(server, path, hook, "&odd=1")
 
 
 @server_case(
@@ -241,16 +268,9 @@ def async_hooks_are_awaited(server: Served) -> None:
         peer.write(b"".join(peer.frame(TEXT, b"%d" % i) for i in range(1000)))
         for i in range(1000):
             assert Frame(TEXT, b"%d" % i) == peer.message()
-        peer.send(PONG, b"unasked")
-        assert "unasked" == peer.page.wait("ponged")["data"]
         peer.finish(4001)
         expect_closed(server, peer.page, 4001)
         assert 1 == len(peer.page.so_far("opened"))
-    with server.peer("/async-echo") as peer:
-        peer.text("here")
-        assert Frame(TEXT, b"here") == peer.message()
-        peer.reset()
-        expect_closed(server, peer.page, 1006)
 
 
 @server_case(

@@ -8,7 +8,7 @@ from typing import Any
 from .cases_pulling import fill
 from .contract import server_case
 from .diary import WAIT
-from .peers import BINARY, PING, PONG, TEXT, Frame, Peer
+from .peers import BINARY, CLOSE, PING, PONG, TEXT, Frame, Peer
 from .scripts import latch
 from .sides import Served
 
@@ -44,16 +44,17 @@ def a_function_takes_turns(server: Served) -> None:
         assert [f"{i}" for i in range(100)] == peer.page.wait("iterated")["texts"]
 
 
-@server_case("A function that fails closes with 1011, and is logged once.", when=functions)
+@server_case("A function that fails closes with 1011, and is logged once; by what is no Exception too.", when=functions)
 def a_function_fails(server: Served) -> None:
-    with served(server, "greet", "&then=fail") as peer:
-        peer.text("Ada")
-        assert Frame(TEXT, b"hello Ada") == peer.message()
-        peer.expect_close(1011)
-        peer.close(1011)
-        peer.expect_end()
-        assert "function fails" in peer.page.wait("log")["text"]
-        assert 1 == len(peer.page.so_far("log"))
+    for then in ("fail", "odd"):
+        with served(server, "greet", f"&then={then}") as peer:
+            peer.text("Ada")
+            assert Frame(TEXT, b"hello Ada") == peer.message()
+            peer.expect_close(1011)
+            peer.close(1011)
+            peer.expect_end()
+            assert "function fails" in peer.page.wait("log")["text"]
+            assert 1 == len(peer.page.so_far("log"))
 
 
 @server_case("A function that lets ConnectionClosed through has not failed.", when=functions)
@@ -79,6 +80,25 @@ def a_function_may_be_busy(server: Served) -> None:
         finally:
             busy.unlink(missing_ok=True)
         assert (1, 1000) == (ended["count"], ended["code"])
+
+
+@server_case(
+    "A function answers all that came before its peer's Close, or before the end of what its peer sends.",
+    when=functions,
+)
+def a_function_answers_what_came_before_the_end(server: Served) -> None:
+    for ends_by_close in (True, False):
+        with served(server, "echo") as peer:
+            texts = b"".join(peer.frame(TEXT, b"%d" % i) for i in range(100))
+            if ends_by_close:
+                peer.write(texts + peer.frame(CLOSE, b"\x03\xe8"))
+            else:
+                peer.write(texts)
+                peer.end()
+            assert [Frame(TEXT, b"%d" % i) for i in range(100)] == [peer.message() for _ in range(100)]
+            if ends_by_close:
+                peer.expect_close(1000)
+            peer.expect_end()
 
 
 @server_case("A function takes a large message in pieces.", when=functions, limits={"max_message_size": 1 << 24})

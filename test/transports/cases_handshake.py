@@ -70,7 +70,7 @@ def a_foreign_origin_is_refused(server: Served) -> None:
             peer.finish()
 
 
-@server_case('``origins="*"`` lets every web site connect.', origins=("*",))
+@server_case('``origins=["*"]`` lets every web site connect.', origins=("*",))
 def every_origin_may_be_let_in(server: Served) -> None:
     with server.peer(headers=[EVIL]) as peer:
         peer.finish()
@@ -79,6 +79,16 @@ def every_origin_may_be_let_in(server: Served) -> None:
 @server_case("A path that the router does not know gets 404, and the connection ends.")
 def an_unknown_path_is_404(server: Served) -> None:
     assert 404 == server.refusal("/nowhere")[0]
+
+
+@server_case("A path is found as it is meant, however it is encoded; what is no UTF-8 gets 404.")
+def an_encoded_path_is_found(server: Served) -> None:
+    for path in ("/%C3%A9cho%20room", "/%65cho"):
+        with server.peer(path) as peer:
+            peer.text("hello")
+            assert Frame(TEXT, b"hello") == peer.message()
+            peer.finish()
+    assert 404 == server.refusal("/%E9cho%20room")[0]
 
 
 @server_case("A request without Upgrade gets 426, which says what is wanted.")
@@ -101,6 +111,15 @@ def a_bad_request_is_400(server: Served) -> None:
     assert 400 == server.refusal(drop="Sec-WebSocket-Key")[0]
     assert 400 == server.refusal(drop="Sec-WebSocket-Key", headers=[("Sec-WebSocket-Key", "short")])[0]
     assert 400 == server.refusal(drop="Connection", headers=[("Connection", "keep-alive")])[0]
+
+
+@server_case("A class that raises in ``__init__``, or forgets that of `WebSocket`, gets 500, and its peer is not kept.")
+def a_class_that_cannot_be_made_is_500(server: Served) -> None:
+    before = len(server.diary.untagged())
+    for query in ("raises", "forgets"):
+        assert 500 == server.refusal("/unmade", query=query)[0]
+    server.check_alive()
+    server.expected_logs += len(server.diary.untagged()) - before
 
 
 @server_case("POST gets 405.")

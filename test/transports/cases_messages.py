@@ -148,12 +148,13 @@ def opened_may_send(server: Served) -> None:
         assert 1 == len(peer.page.so_far("opened"))
 
 
-@server_case("A Pong that answers no Ping of the keepalive comes to `ponged`.")
+@server_case("A Pong that answers no Ping of the keepalive comes to `ponged`, ``async def`` or not.")
 def a_pong_is_noticed(server: Served) -> None:
-    with server.peer() as peer:
-        peer.send(PONG, b"unasked")
-        assert "unasked" == peer.page.wait("ponged")["data"]
-        peer.finish()
+    for path in ("/echo", *(["/async-echo"] if server.row.async_hooks else [])):
+        with server.peer(path) as peer:
+            peer.send(PONG, b"unasked")
+            assert "unasked" == peer.page.wait("ponged")["data"]
+            peer.finish()
 
 
 @server_case("permessage-deflate is agreed on and used, with its context from message to message.", deflate=True)

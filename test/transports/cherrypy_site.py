@@ -10,6 +10,7 @@ import cherrypy
 
 from test.server.wsgi_hosts import CERTIFICATE, KEY, SHORT
 from ws4py_ng.server.cherrypyserver import WebSocketPlugin, WebSocketTool
+from ws4py_ng.server.seats import MAX_CONNECTIONS
 
 from .contract import Options
 from .diary import watch_logs
@@ -36,6 +37,7 @@ def main() -> None:
         "tools.websocket.deflate": options.deflate,
         "tools.websocket.heartbeat_freq": options.heartbeat_freq,
         "tools.websocket.limits": options.all_limits,
+        "tools.websocket.max_connections": options.max_connections or MAX_CONNECTIONS,
     }
 
     def page(**query: Any) -> None:

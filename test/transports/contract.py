@@ -31,6 +31,8 @@ from typing import Any, Protocol
 
 from ws4py_ng.limits import Limits
 
+from .diary import WAIT
+
 __all__ = [
     "CLIENT_CASES",
     "ROWS",
@@ -110,6 +112,7 @@ SHORT_PASS = frozenset(
     {
         *("echo_text_of_every_size", "bytes_behind_the_handshake_are_not_lost", "tls_carries_it_all"),
         *("the_request_is_in_environ", "tls_is_in_environ", "a_bad_request_is_400", "a_plain_request_is_426"),
+        "an_encoded_path_is_found",
         *("a_body_is_refused", "another_method_is_405", "the_peer_closes", "the_server_closes"),
         *("nothing_counts_behind_a_close", "a_connection_that_is_reset_is_1006", "tls_ends_well"),
         *("connections_that_do_nothing_cost_nothing", "drain_closes_all_with_1001"),
@@ -135,8 +138,8 @@ class RunningServer(Protocol):
 class RunningClient(Protocol):
     """Be a client that connects, or has tried to."""
 
-    def wait(self) -> None:
-        """Wait until its connection has ended, and let go of everything."""
+    def wait(self, seconds: float = WAIT) -> None:
+        """Wait until its connection has ended, and let go of everything; ``seconds`` is for what hangs."""
 
 
 class Row(ABC):

@@ -157,9 +157,10 @@ class Failing(Hooks):
     """Raise in the hook that the query names."""
 
     def fail(self, hook: str) -> None:
-        """Raise if it is this hook's turn; the tag tells whose error is logged."""
+        """Raise if it is this hook's turn, ``odd`` for what is no Exception; the tag tells whose error is logged."""
         if self.query.get("hook") == hook:
-            raise LookupError(f"{hook} fails for tag={self.tag}")
+            error = asyncio.CancelledError if "odd" in self.query else LookupError
+            raise error(f"{hook} fails for tag={self.tag}")
 
     def opened(self) -> Any:
         super().opened()
@@ -328,24 +329,38 @@ HOOKS: dict[str, type[Hooks]] = {
 ROUTES: dict[str, type[WebSocket]] = {
     f"/{name}": type(hooks.__name__, (hooks, WebSocket), {}) for name, hooks in HOOKS.items()
 }
+ROUTES["/écho room"] = ROUTES["/echo"]
+
+
+class Unmade(WebSocket):
+    """Fail to be made: by the error that the query names, else by a forgotten ``super().__init__()``."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        if "raises" in arguments[3]["QUERY_STRING"]:
+            raise ValueError("nobody's business")
 
 
 def run_script(ws: Any) -> None:
-    """Run the script that the query names; ``then`` fail."""
+    """Run the script that the query names; ``then`` fail, by what is no Exception if that is ``odd``."""
     query = _query_of(ws)
     kit = type(ws._pull_kit).__module__.rpartition(".")[2]
     sleep = importlib.import_module(kit.removesuffix("_kit")).sleep if kit in GREENLETS else time.sleep
     follow(SCRIPTS[query["script"]](query["tag"]), ws, sleep)
+    fail_then(query)
+
+
+def fail_then(query: dict[str, str]) -> None:
+    """Raise what the query says."""
     if "then" in query:
-        raise LookupError(f"function fails for tag={query['tag']}")
+        error = asyncio.CancelledError if query["then"] == "odd" else LookupError
+        raise error(f"function fails for tag={query['tag']}")
 
 
 async def run_script_async(ws: Any) -> None:
     """Do the same in a task."""
     query = _query_of(ws)
     await follow_async(SCRIPTS[query["script"]](query["tag"]), ws, _sleep)
-    if "then" in query:
-        raise LookupError(f"function fails for tag={query['tag']}")
+    fail_then(query)
 
 
 async def _sleep(seconds: float) -> None:
@@ -364,7 +379,7 @@ def _query_of(ws: Any) -> dict[str, str]:
 
 def routes(functions: str) -> dict[str, Any]:
     """Return the routes of a server that runs functions in ``threads`` or ``tasks``."""
-    return {**ROUTES, "/function": run_script if functions == "threads" else run_script_async}
+    return {**ROUTES, "/unmade": Unmade, "/function": run_script if functions == "threads" else run_script_async}
 
 
 def client_class(hooks: str, base: type[Any], **namespace: Any) -> type[Any]:

@@ -58,17 +58,17 @@ class _Server:
             self._thread.stop()
 
 
-READS = "uvicorn reads the request before it asks us, and drops what comes in one segment with it"
+DROPS = "uvicorn drops what comes in one segment with the request"
 OURS = {
-    "a_request_that_does_not_come_is_408": "uvicorn reads the request; it does not answer half of one",
-    "bytes_behind_the_handshake_are_not_lost": READS,
-    "a_bad_request_is_400": "without Connection: Upgrade it is a plain request for uvicorn, and gets our 426",
+    "a_request_that_does_not_come_is_408": "uvicorn reads the request; it waits for the rest of one without a limit",
 }
+HTTPTOOLS = {**OURS, "bytes_behind_the_handshake_are_not_lost": f"{DROPS}: httptools keeps none of it, as h11 does"}
 FRAMES = "ASGI leaves frames to the host: pings, pongs, fragments and what breaks a rule"
 ENDS = "the host closes by itself: at once at a Close, before the application has seen what came before it"
 HEADS = "uvicorn and the websockets library read and judge the request"
 EVENTS = {
     **OURS,
+    "bytes_behind_the_handshake_are_not_lost": DROPS,
     **dict.fromkeys(
         ("drain_closes_all_with_1001", "drain_does_not_wait_for_ever", "a_function_is_drained"),
         "uvicorn closes by itself, with 1012, and then the connection at once",
@@ -76,19 +76,9 @@ EVENTS = {
     "a_function_takes_pieces": "ASGI delivers whole messages: the host has all of it in memory",
     **dict.fromkeys(
         (
-            *(
-                "async_hooks_are_awaited",
-                "a_heartbeat_is_a_pong",
-                "a_pong_is_noticed",
-                "a_silent_peer_is_given_up",
-                "an_idle_peer_is_pinged",
-            ),
-            *("an_async_iterator_is_sent_in_fragments", "an_iterable_is_sent_in_fragments", "limits_are_kept"),
-            *(
-                "an_error_in_a_hook_is_1011",
-                "an_error_in_an_async_hook_is_1011",
-                "what_comes_at_once_is_answered_in_order",
-            ),
+            *("a_heartbeat_is_a_pong", "a_pong_is_noticed", "a_silent_peer_is_given_up", "an_idle_peer_is_pinged"),
+            *("an_async_iterator_is_sent_in_fragments", "an_iterable_is_sent_in_fragments", "fragments_are_limited"),
+            *("an_error_in_ponged_is_1011", "what_comes_at_once_is_answered_in_order"),
             *("violations_are_answered_by_their_code", "tls_ends_well"),
         ),
         FRAMES,
@@ -99,7 +89,7 @@ EVENTS = {
                 "a_close_frame_gets_through_a_peer_that_goes_on_sending",
                 "a_close_that_is_not_answered_ends_all_the_same",
             ),
-            *("the_peer_closes", "the_server_closes_without_a_code"),
+            *("the_peer_closes", "the_server_closes_without_a_code", "a_function_answers_what_came_before_the_end"),
         ),
         ENDS,
     ),
@@ -130,6 +120,7 @@ class UvicornFastServer(UvicornServer):
 
     name = "uvicorn, our frames, httptools, uvloop"
     needs = ("uvicorn", "httptools", "uvloop")
+    leaves_out: ClassVar[Mapping[str, str]] = HTTPTOOLS
 
     def start(self, options: Options) -> RunningServer:
         import uvloop

@@ -117,8 +117,8 @@ class RunningCoroutine:
             runner.get_loop().slow_callback_duration = WAIT
             runner.run(coroutine)
 
-    def wait(self) -> None:
-        self._thread.join(WAIT)
+    def wait(self, seconds: float = WAIT) -> None:
+        self._thread.join(seconds)
         assert not self._thread.is_alive(), "the client does not end"
 
 

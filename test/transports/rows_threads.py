@@ -81,8 +81,8 @@ class _Client:
         else:
             client.run_forever()
 
-    def wait(self) -> None:
-        self._thread.join(WAIT)
+    def wait(self, seconds: float = WAIT) -> None:
+        self._thread.join(seconds)
         assert not self._thread.is_alive(), "the client does not end"
 
 
@@ -95,8 +95,8 @@ class _Pulling:
         with connect(url, **client_options(options)) as ws:
             follow(SCRIPTS[script](tag_of(url)), ws, time.sleep)
 
-    def wait(self) -> None:
-        self._thread.join(WAIT)
+    def wait(self, seconds: float = WAIT) -> None:
+        self._thread.join(seconds)
         assert not self._thread.is_alive(), "the client does not end"
 
 

@@ -57,10 +57,12 @@ class TornadoServer(ServerRow):
     async_hooks = True
     send_blocks = False
     leaves_out: ClassVar[Mapping[str, str]] = {
-        "tls_may_be_lost": "tornado closes the socket when the peer ends TLS, and does not end it itself",
-        "a_request_that_does_not_come_is_408": "tornado reads the request; it waits for an hour, and does not answer",
-        "a_body_is_refused": "tornado waits for the body before it asks the handler",
-        "a_head_that_is_too_large_is_431": "tornado reads the head; its own limit is 64 KiB (max_header_size)",
+        "a_request_that_does_not_come_is_408": (
+            "tornado reads the request; an hour (idle_connection_timeout) is its limit, and it does not answer"
+        ),
+        "a_head_that_is_too_large_is_431": (
+            "tornado reads the head; 64 KiB (max_header_size) is its limit, and it does not answer"
+        ),
     }
 
     def start(self, options: Options) -> RunningServer:

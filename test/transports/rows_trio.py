@@ -83,8 +83,8 @@ class _Client:
         self._thread = threading.Thread(target=trio.run, args=[function, *arguments], daemon=True)
         self._thread.start()
 
-    def wait(self) -> None:
-        self._thread.join(WAIT)
+    def wait(self, seconds: float = WAIT) -> None:
+        self._thread.join(seconds)
         assert not self._thread.is_alive(), "the client does not end"
 
 

@@ -22,7 +22,6 @@ OPTIONS = "WS4PY_NG_CONTRACT_OPTIONS"
 HEAD = "the server reads the request before the application gets it, and has limits of its own"
 READS_ITSELF = {
     "a_request_that_does_not_come_is_408": HEAD,
-    "a_full_server_answers_503": "the server decides how many connections there may be at once",
     "a_head_that_is_too_large_is_431": HEAD,
 }
 ONE_THREAD = (
@@ -40,6 +39,9 @@ MANAGED = READS_ITSELF | dict.fromkeys(
 CHEROOT = MANAGED | {
     "the_request_is_in_environ": "of a header that comes twice, cheroot keeps the last",
     "a_body_is_refused": "cheroot reads the body that was announced before it sends the 400",
+}
+CHERRYPY = CHEROOT | {
+    "an_encoded_path_is_found": "CherryPy finds the page by itself, and reads what is no UTF-8 as latin-1"
 }
 WSGIREF = MANAGED | {
     "a_plain_request_is_426": "wsgiref forbids applications the header Upgrade, and with it a good 426"
@@ -112,7 +114,7 @@ class CherryPyRow(ServerRow):
     name = "CherryPy"
     functions = True
     needs = ("cherrypy",)
-    leaves_out = CHEROOT
+    leaves_out = CHERRYPY
 
     def start(self, options: Options) -> RunningServer:
         return RunningProcess([sys.executable, "-m", "test.transports.cherrypy_site"], options)
@@ -128,8 +130,8 @@ class _Client:
             [str(python_of(kind)), "-W", "ignore", "-m", module, kind, what, name, url], env=environment(**changes)
         )
 
-    def wait(self) -> None:
-        assert 0 == self._process.wait(WAIT)
+    def wait(self, seconds: float = WAIT) -> None:
+        assert 0 == self._process.wait(seconds)
 
 
 class GreenletClient(ClientRow):

@@ -194,8 +194,15 @@ def greet(tag: str) -> Generator[Step, Any, None]:
     yield Send(f"hello {(yield Receive())}")
 
 
+def echo(tag: str) -> Generator[Step, Any, None]:
+    """Answer every message by itself."""
+    while True:
+        yield Send(str((yield Receive())))
+
+
 SCRIPTS: dict[str, Script] = {
     "greet": greet,
+    "echo": echo,
     "take-turns": take_turns,
     "collect": collect,
     "iterate": iterate,

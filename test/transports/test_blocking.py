@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections import Counter
@@ -148,6 +149,52 @@ class TestDriving:
             endpoint.run()
         assert [("opened",), GONE] == endpoint.events
         assert "close" == sock.calls[-1]
+
+    def test_of_a_stand_in_only_recv_is_required(self) -> None:
+        class Source:
+            recv = Sock(wire([text("a"), ping(), close(1000, b"bye")], True)).recv
+
+        endpoint = Recorder(Source())
+        endpoint.run()
+        assert [("opened",), ("text", "a"), ("closed", 1000, b"bye")] == endpoint.events
+        assert [] == endpoint.errors
+
+    def test_an_attribute_error_of_a_socket_is_not_taken_for_one(self) -> None:
+        sock = Sock(wire([ping()], True))
+        sock.broken = AttributeError("its own")
+        endpoint = Recorder(sock)
+        endpoint.run()
+        assert [sock.broken] == endpoint.errors
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt("now"), SystemExit("now"), asyncio.CancelledError("now")])
+    @pytest.mark.parametrize("hook", ["opened", "received_message", "ponged", "closed"])
+    def test_in_any_other_thread_it_is_a_failure_of_the_hook(self, hook: str, error: BaseException) -> None:
+        class Leaver(Recorder):
+            def received_message(self, message: Any) -> None:
+                fail("received_message")
+
+            def ponged(self, pong: Any) -> None:
+                fail("ponged")
+
+            def opened(self) -> None:
+                fail("opened")
+
+            def closed(self, code: int, reason: bytes | str | None = None) -> None:
+                super().closed(code, reason)
+                fail("closed")
+
+        def fail(name: str) -> None:
+            if name == hook:
+                raise error
+
+        sock = Sock(wire([text("a") if hook == "received_message" else pong(b"a")], True))
+        endpoint = Leaver(sock)
+        thread = threading.Thread(target=endpoint.run)
+        thread.start()
+        thread.join()
+        assert [GONE if hook == "closed" else ("closed", 1011, OURS)] == endpoint.events
+        assert ([] if hook == "closed" else [Closes(1011)]) == sock.out
+        assert [error] == [failure.__cause__ for failure in endpoint.errors]
 
     def test_a_manager_drives_in_steps(self) -> None:
         sock = Sock(wire([text("a")], True), TimeoutError(), wire([text("b"), close(1000)], True))

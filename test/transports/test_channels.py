@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from ws4py_ng.transports import channels
-from ws4py_ng.transports.channels import JOIN_LIMIT, MAX_PIECES, PlainChannel, TLSChannel, open_channel
+from ws4py_ng.transports.channels import JOIN_LIMIT, MAX_PIECES, PlainChannel, open_channel
+from ws4py_ng.transports.tls_channel import TLSChannel
 
 Pair = tuple[PlainChannel, PlainChannel]
 

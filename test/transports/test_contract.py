@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from ws4py_ng.transports import fastnet
 
 from .contract import (
     CLIENT_CASES,
@@ -65,12 +68,12 @@ class Shelf:
         """Return a server of this kind with these options."""
         key = row.name, options.to_json()
         if fresh or key != self._key or self._running is None:
-            self.clear()
+            self.close()
             self._running = row.start(options)
             self._key = None if fresh else key
         return self._running
 
-    def clear(self) -> None:
+    def close(self) -> None:
         """Stop it."""
         running, self._running, self._key = self._running, None, None
         if running is not None:
@@ -82,7 +85,7 @@ def shelf(diary: Diary) -> Iterator[Shelf]:
     """Hold the running server."""
     found = Shelf()
     yield found
-    found.clear()
+    found.close()
 
 
 def run_here(row: ServerRow | ClientRow) -> None:
@@ -100,10 +103,10 @@ def test_server(row: ServerRow, case: Case, shelf: Shelf, diary: Diary) -> None:
     try:
         case.function(served)
     except BaseException:
-        shelf.clear()
+        shelf.close()
         raise
     if case.fresh:
-        shelf.clear()
+        shelf.close()
     gc.collect()
     surplus = diary.untagged()[before + served.expected_logs :]
     assert [] == surplus, "nothing is logged that belongs to no connection"
@@ -119,6 +122,36 @@ def test_client(row: ClientRow, case: Case, diary: Diary) -> None:
     finally:
         client.close()
     assert [] == diary.untagged()[before:], "nothing is logged that belongs to no connection"
+
+
+LOOPS = ("asyncio", "uvloop")
+
+
+@pytest.mark.parametrize(
+    ("row", "case"),
+    pairs(
+        [row for row in server_rows() if row.name in LOOPS],
+        {name: case for name, case in SERVER_CASES.items() if case.options.tls},
+    ),
+)
+def test_a_loop_keeps_it_by_a_tls_of_its_own(
+    row: ServerRow, case: Case, diary: Diary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(fastnet.ENVIRONMENT, "0")
+    with contextlib.closing(Shelf()) as shelf:
+        test_server(row, case, shelf, diary)
+
+
+@pytest.mark.parametrize(
+    ("row", "case"),
+    pairs(
+        [row for row in client_rows() if row.name in LOOPS],
+        {name: case for name, case in CLIENT_CASES.items() if case.options.tls},
+    ),
+)
+def test_so_does_a_client(row: ClientRow, case: Case, diary: Diary, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(fastnet.ENVIRONMENT, "0")
+    test_client(row, case, diary)
 
 
 def test_what_is_left_out_has_a_reason() -> None:

@@ -6,6 +6,7 @@ import io
 import os
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -111,6 +112,18 @@ def test_the_dummy_has_a_number_of_its_own_that_is_closed_with_it(pair: tuple[so
     live.close()
     found.sock.close()
     del found, server
+
+
+def test_a_peer_that_has_reset_is_told_of_by_the_next_read(pair: tuple[socket.socket, socket.socket]) -> None:
+    server, peer = pair
+    file = server.makefile("rb")
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+    found = handover.find(environ_of(server, file))
+    assert found is not None
+    live, ahead = found.take()
+    with live:
+        assert b"" == ahead == live.recv(1)
 
 
 def test_tls_moves_with_what_was_read_ahead(tls_pair: tuple[ssl.SSLSocket, ssl.SSLSocket]) -> None:

@@ -94,6 +94,44 @@ def test_a_large_message_to_a_slow_reader_comes_whole(many: Many) -> None:
     assert Ended(1000, b"enough") == get(kind.endings)
 
 
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_close_frame_in_the_hands_of_another_thread_is_waited_for(many: Many, leaves: bool) -> None:
+    kind = spy()
+    ws, peer = many.join(kind)
+    transport, looks = ws._transport, threading.Semaphore(0)
+    catch_up, send = transport.catch_up, transport.channel.send
+    reached, gates = threading.Semaphore(0), [threading.Event(), threading.Event()]
+
+    def send_at_the_gate(pieces: Any) -> None:
+        gate = gates[reached._value]
+        reached.release()
+        assert gate.wait(WAIT)
+        send(pieces)
+
+    def look() -> bool:
+        looks.release()
+        return bool(catch_up())
+
+    transport.channel.send, transport.catch_up = send_at_the_gate, look
+    other = threading.Thread(target=ws.send, args=("busy",))
+    other.start()
+    assert eventually(lambda: 1 == reached._value)
+    peer.send(close_frame(1000))
+    if leaves:
+        peer.sock.shutdown(socket.SHUT_WR)
+    assert Ended(1000, b"") == get(kind.endings)
+    gates[0].set()
+    assert eventually(lambda: 2 == reached._value)  # with the Close frame
+    while looks.acquire(blocking=False):
+        pass
+    for _ in range(2):
+        looks.acquire(timeout=1)  # there is none after the first if it has been cut off
+    gates[1].set()
+    other.join(WAIT)
+    assert [(1, b"busy"), (8, b"\x03\xe8")] == [peer.take_frame() for _ in range(2)]
+    assert b"" == peer.take_rest()
+
+
 def test_a_hook_that_sends_without_end_is_stopped(many: Many) -> None:
     def flood(self: Any, message: Any) -> None:
         for _ in range(1000):

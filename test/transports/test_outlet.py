@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from ws4py_ng.transports import aio
+from ws4py_ng.transports import aio, outlet
 
 from .fake_transport import Spy, adopt, text, turns
 from .peers import frame
@@ -260,3 +261,62 @@ def test_many_threads_send_whole_messages(loop_factory: Any) -> None:
         runner.run(main())
     for name in "abcd":
         assert [f"{name} {i}" for i in range(500)] == [each for each in received if each[0] == name]
+
+
+# A real socket, which takes a part at a time
+
+
+class Lost(asyncio.Protocol):
+    """Tell when the connection is lost."""
+
+    def __init__(self) -> None:
+        self.lost = asyncio.get_running_loop().create_future()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.lost.set_result(error)
+
+
+async def open_pair() -> tuple[Any, Lost, socket.socket]:
+    """Connect two sockets: an asyncio transport and its peer."""
+    ours, peer = socket.socketpair()
+    peer.setblocking(False)
+    transport, protocol = await asyncio.get_running_loop().connect_accepted_socket(Lost, ours)
+    return transport, protocol, peer
+
+
+@pytest.mark.parametrize(
+    ("sizes", "waiting"),
+    [([10, 65536], 0), ([10, 65536], 4 * MIB), ([10, 8 * MIB, 10, 8 * MIB], 0), ([*range(1, 2000), 20_000], 0)],
+)
+def test_pieces_come_whole_and_in_order_whatever_the_kernel_takes(
+    loop_factory: Any, sizes: list[int], waiting: int
+) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        transport, _, peer = await open_pair()
+        before = bytes(waiting)
+        pieces = [bytes([i % 251]) * size for i, size in enumerate(sizes)]
+        if waiting:
+            transport.write(before)
+        outlet._write_gathered(transport, pieces)
+        expected = before + b"".join(pieces)
+        got = bytearray()
+        while len(got) < len(expected):
+            got += await loop.sock_recv(peer, MIB)
+        assert expected == got
+        transport.close()
+        peer.close()
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
+
+
+def test_pieces_for_a_peer_that_has_gone_are_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        transport, protocol, peer = await open_pair()
+        peer.close()
+        outlet._write_gathered(transport, [b"x"] * 20)
+        assert isinstance(await protocol.lost, ConnectionError)
+
+    asyncio.run(main())
+    assert [] == caplog.records

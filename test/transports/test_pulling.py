@@ -272,7 +272,7 @@ def test_hooks_that_do_not_wait_let_the_session_wait(run: Callable[[Scenario], N
             def received_message(self, message: Any) -> None:
                 nonlocal most
                 self.send(bytes(1000), binary=True)
-                most = max(most, self._outbox_size)
+                most = max(most, self._outbox.size)
 
         ws = Careless()
         channel = Script(kit, frame(TEXT, b"x") * 100, close_frame(1000))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ws4py_ng.server.seats import MAX_CONNECTIONS
 from ws4py_ng.server.wsgi import WebSocketApplication
 
 from .contract import Options
@@ -26,6 +27,7 @@ def make() -> Any:
         headers=options.headers,
         heartbeat_freq=options.heartbeat_freq,
         limits=options.all_limits,
+        max_connections=options.max_connections or MAX_CONNECTIONS,
     )
 
 

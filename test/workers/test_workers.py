@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -93,6 +94,32 @@ def test_a_worker_that_publishes_is_killed_and_the_others_have_the_same_beginnin
             assert list(range(1, len(got) + 1)) == got
             assert numbers(others[0]) == got
         assert len(heard) >= COUNT // 4
+
+
+def test_who_is_there_is_known_to_all_workers_and_those_of_a_killed_one_are_forgotten() -> None:
+    with workers(3) as program, Crowd() as crowd:
+        port = port_of(program)
+        groups = gather(crowd, port, MEMBERS, lambda pids: len(pids) == 3)
+
+        def is_known(to: list[int], expected: dict[int, list[Face]]) -> bool:
+            counts = {str(each): len(faces) for each, faces in expected.items()}
+            for each in to:
+                ask(groups[each][0], "present")
+
+            def said(face: Face) -> list[dict[str, int]]:
+                return [json.loads(each[8:]) for each in face.payloads if each.startswith(b"present ")]
+
+            return all(said(groups[each][0])[-1:] == [counts] for each in to)
+
+        assert eventually(lambda: is_known([*groups], groups))
+        victim, *rest = groups
+        os.kill(victim, signal.SIGKILL)
+        left = {each: groups[each] for each in rest}
+        assert eventually(lambda: is_known(rest, left))
+        for face in groups[rest[0]][1:]:
+            face.sock.send(close_frame(1000))
+        left[rest[0]] = groups[rest[0]][:1]
+        assert eventually(lambda: is_known(rest, left))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

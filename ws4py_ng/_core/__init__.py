@@ -9,12 +9,13 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-__all__ = ["BUILD", "FrameReader", "append_frame", "apply_mask", "encode_frame", "frame_head"]
+__all__ = ["BUILD", "FrameReader", "Outbox", "apply_mask", "encode_frame", "frame_head"]
 
 if TYPE_CHECKING:
     from .mask_py import apply_mask
+    from .outbox_py import Outbox
     from .reader_py import FrameReader
-    from .writer_py import append_frame, encode_frame, frame_head
+    from .writer_py import encode_frame, frame_head
 
     BUILD: str
 else:
@@ -22,13 +23,15 @@ else:
         if os.environ.get("WS4PY_NG_PURE") == "1" or sys.implementation.name != "cpython":
             raise ImportError("the pure build was asked for")
         from .mask_c import apply_mask
+        from .outbox_c import Outbox
         from .reader_c import FrameReader
-        from .writer_c import append_frame, encode_frame, frame_head
+        from .writer_c import encode_frame, frame_head
 
         BUILD = "compiled"
     except ImportError:
         from .mask_py import apply_mask
+        from .outbox_py import Outbox
         from .reader_py import FrameReader
-        from .writer_py import append_frame, encode_frame, frame_head
+        from .writer_py import encode_frame, frame_head
 
         BUILD = "pure"

@@ -1,6 +1,7 @@
 from cpython.object cimport PyObject
 
 
+cdef void xor_into(unsigned char* target, const unsigned char* source, Py_ssize_t size, const unsigned char* key) noexcept nogil
 cpdef bytes apply_mask(data, bytes key)
 cpdef bytes unmask_slice(bytes data, Py_ssize_t start, Py_ssize_t stop)
 cpdef bytes small_frame(int first, bytes payload, bytes key)

@@ -32,6 +32,9 @@ cdef class FrameReader:
     cpdef int begin_partial(self, Py_ssize_t start, Py_ssize_t length, bint masked) except -1
     @cython.locals(partial=Partial, position=Py_ssize_t, size=Py_ssize_t)
     cpdef int take_partial(self) except -1
+    @cython.locals(buffer=bytes, position=Py_ssize_t, have=Py_ssize_t, second="unsigned char",
+                   length="unsigned long long", head=Py_ssize_t, more=Py_ssize_t)
+    cpdef bint has_frame(self) except -1
     @cython.locals(size=Py_ssize_t)
     cpdef feed(self, data)
     cpdef forget(self)

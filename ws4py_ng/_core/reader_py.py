@@ -202,6 +202,24 @@ class FrameReader:
         self.partial = None
         return self.first | 0x100
 
+    def has_frame(self) -> bool:
+        """Tell whether a whole frame waits that was not looked at yet."""
+        buffer = self.buffer
+        position = self.position
+        have = len(buffer) - position
+        if have < 2:
+            return False
+        second = buffer[position + 1]
+        length = second & 0x7F
+        head = 6 if second >= 0x80 else 2
+        if length > 125:
+            more = 2 if length == 126 else 8
+            head += more
+            if have < head:
+                return False
+            length = int.from_bytes(buffer[position + 2 : position + 2 + more], "big")
+        return have >= head and have - head >= length
+
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Add bytes of any number; none at all is the end of the stream.
 

@@ -1,9 +1,5 @@
-import cython
-
 from .mask_c cimport apply_mask, small_frame
 
 
 cpdef bytes frame_head(int first, unsigned long long length, bytes key)
 cpdef bytes encode_frame(int first, payload, bytes key)
-@cython.locals(frame=bytes)
-cpdef Py_ssize_t append_frame(list outbox, int first, payload) except -1

@@ -9,7 +9,7 @@ from struct import Struct
 
 from .mask_py import apply_mask, small_frame
 
-__all__ = ["append_frame", "encode_frame", "frame_head"]
+__all__ = ["encode_frame", "frame_head"]
 
 _pack_short = Struct("!BB").pack
 _pack_medium = Struct("!BBH").pack
@@ -35,10 +35,3 @@ def encode_frame(first: int, payload: bytes | bytearray | memoryview, key: bytes
     if key is None:
         return frame_head(first, len(payload), None) + payload
     return frame_head(first, len(payload), key) + apply_mask(payload, key)
-
-
-def append_frame(outbox: list[bytes], first: int, payload: bytes | bytearray | memoryview) -> int:
-    """Append a frame that is not masked; return its length."""
-    frame = encode_frame(first, payload, None)
-    outbox.append(frame)
-    return len(frame)

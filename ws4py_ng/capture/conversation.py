@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..exc import HandshakeError
-from ..extensions import Extension, PerMessageDeflate
+from ..extensions import PerMessageDeflate
 from ..extensions.header import parse_extensions
 from ..handshake import Request, Response, receive_request, receive_response
 from ..limits import Limits
@@ -44,6 +44,11 @@ class Conversation:
     request_head: Head = field(default_factory=Head)
     response_head: Head = field(default_factory=Head)
     chunks: list[Chunk] = field(default_factory=list)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether both heads are there, or in an earlier part, so that what comes is all behind them."""
+        return self.connection.continued or (self.request is not None and self.response is not None)
 
     @property
     def is_websocket(self) -> bool:
@@ -135,7 +140,7 @@ class _HeadReader:
         return None
 
 
-def codec(conversation: Conversation, as_client: bool) -> Extension | None:
+def codec(conversation: Conversation, as_client: bool) -> PerMessageDeflate | None:
     """Make the codec that one side had, from what was agreed and what is known of its settings."""
     params = conversation.deflate
     if params is None:

@@ -11,9 +11,14 @@ from itertools import islice
 from .._core import apply_mask
 from ..codes import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 
-__all__ = ["NAMES", "Frame", "FrameScanner", "hex_dump", "scan"]
+__all__ = ["NAMES", "Frame", "FrameScanner", "hex_dump", "name_of", "scan"]
 
 NAMES = {CONTINUATION: "continuation", TEXT: "text", BINARY: "binary", CLOSE: "close", PING: "ping", PONG: "pong"}
+
+
+def name_of(opcode: int) -> str:
+    """Name an opcode; one without a name by its number."""
+    return NAMES.get(opcode, f"opcode {opcode}")
 
 
 @dataclass(eq=False, slots=True)
@@ -61,7 +66,7 @@ class Frame:
     @property
     def name(self) -> str:
         """What it is: ``text``, ``ping``, or the number of an opcode without a name."""
-        return NAMES.get(self.opcode, f"opcode {self.opcode}")
+        return name_of(self.opcode)
 
 
 class FrameScanner:

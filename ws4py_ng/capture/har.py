@@ -1,7 +1,6 @@
 """HAR files of browsers, in and out: their WebSocket messages (``_webSocketMessages``).
 
-A HAR has messages, not bytes. Read, each becomes the frame that it may have been, masked with zeros
-where the client sent it; ``rebuilt`` is true of such a connection.
+A HAR has messages, not bytes. Read, each becomes the frame that it may have been.
 """
 
 from __future__ import annotations
@@ -9,22 +8,20 @@ from __future__ import annotations
 import base64
 import json
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .._core import encode_frame
 from .._version import __version__
 from ..codes import TEXT
-from ..handshake import Headers, Request, Response
+from ..handshake import Request, Response
 from .model import inspect
-from .reading import CaptureError, Chunk, Connection, Recording
+from .reading import CaptureError, Connection, Recording
+from .rebuilt import add_frame, headers_of, rebuilt
 
 __all__ = ["read_har", "to_har"]
-
-# What a rebuilt connection cannot have: frames are not compressed any more.
-_LEFT_OUT = frozenset({"sec-websocket-extensions"})
 
 
 def read_har(path: str | os.PathLike[str]) -> Recording:
@@ -35,9 +32,12 @@ def read_har(path: str | os.PathLike[str]) -> Recording:
         entries = document["log"]["entries"]
         found = [entry for entry in entries if entry.get("_webSocketMessages") is not None]
         recording.connections = [_connection(entry) for entry in found]
+        recording.lacks = f"none of its {len(entries)} entries has _webSocketMessages, as a browser writes them"
     except json.JSONDecodeError as error:
         raise CaptureError(f"{path} is no HAR: at byte {error.pos}: {error.msg}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except KeyError as error:
+        raise CaptureError(f"{path} is no HAR: there is no {error} where there should be one") from error
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise CaptureError(f"{path} is no HAR: {type(error).__name__} {error}") from error
     return recording
 
@@ -47,29 +47,21 @@ def _connection(entry: dict[str, Any]) -> Connection:
     asked, answered = entry["request"], entry["response"]
     url = urlsplit(asked["url"])
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    request = Request("GET", target, _headers(asked)).to_bytes()
-    status = answered.get("status") or 101
-    response = Response(int(status), _headers(answered)).to_bytes()
-    chunks = [Chunk(begun, True, request), Chunk(begun, False, response)]
+    request = Request("GET", target, headers_of(_pairs(asked)))
+    response = Response(int(answered.get("status") or 101), headers_of(_pairs(answered)))
+    made = rebuilt("har", url.scheme in ("wss", "https"), begun, request, response)
     for message in entry["_webSocketMessages"]:
-        outgoing = message["type"] == "send"
         opcode, data = int(message["opcode"]), str(message["data"])
         if not 0 <= opcode <= 15:
             raise ValueError(f"opcode {opcode}")
         payload = data.encode("utf-8", "surrogatepass") if opcode == TEXT else base64.b64decode(data)
-        frame = bytes(encode_frame(0x80 | opcode, payload, bytes(4) if outgoing else None))
-        chunks.append(Chunk(float(message["time"]), outgoing, frame))
-    secure = url.scheme in ("wss", "https")
-    return Connection("client", {"role": "client", "transport": "har", "secure": secure, "rebuilt": True}, chunks)
+        add_frame(made, float(message["time"]), message["type"] == "send", opcode, payload)
+    return made
 
 
-def _headers(part: dict[str, Any]) -> Headers:
-    headers = Headers()
+def _pairs(part: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for header in part.get("headers", ()):
-        name, value = str(header["name"]), str(header["value"])
-        if not name.startswith(":") and name.lower() not in _LEFT_OUT:
-            headers.add(name, value.replace("\n", ", "))
-    return headers
+        yield str(header["name"]), str(header["value"])
 
 
 def to_har(recording: Recording) -> dict[str, Any]:
@@ -97,7 +89,7 @@ def _entry(connection: Connection) -> dict[str, Any] | None:
     ]
     total = (connection.chunks[-1].time - start) * 1000
     return {
-        "startedDateTime": datetime.fromtimestamp(start, UTC).isoformat(),
+        "startedDateTime": _date(start),
         "time": total,
         "request": {
             "method": request.method,
@@ -125,3 +117,11 @@ def _entry(connection: Connection) -> dict[str, Any] | None:
         "_resourceType": "websocket",
         "_webSocketMessages": messages,
     }
+
+
+def _date(time: float) -> str:
+    """Show a time, which may be any in a file that is damaged."""
+    try:
+        return datetime.fromtimestamp(time, UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC).isoformat()

@@ -25,13 +25,14 @@ from .cuts import Splits
 from .difference import Difference
 from .frames import Frame, FrameScanner, hex_dump
 from .reading import CaptureError
-from .replaying import Source, find_connection
+from .replaying import Source, check_speed, find_connection
 
-__all__ = ["LiveReplay", "replay_to_client", "replay_to_server"]
+__all__ = ["LIVE_SPLITS", "LiveReplay", "replay_to_client", "replay_to_server"]
 
 _KEEPALIVE: Final = b"ng-"
 _BEEP: Final = b"beep"
 _READ_SIZE: Final = 65536
+LIVE_SPLITS: Final[tuple[Splits, ...]] = ("recorded", "bytes", "random")
 _AGREED: Final = ("Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions")
 
 
@@ -66,7 +67,7 @@ def replay_to_server(
     `replay`; ``timeout`` is how long to wait for what should come. Secrets that were redacted are sent as
     asterisks. Raises OSError if nobody answers, CaptureError for a recording without a WebSocket.
     """
-    conversation = _conversation(source, connection)
+    conversation = _conversation(source, connection, splits, speed)
     uri = parse_uri(url)
     if uri.unix_path is not None:
         sock = socket.socket(socket.AF_UNIX)
@@ -97,7 +98,7 @@ def replay_to_client(
     ``on_listening`` is called with the address, port 0 being any free one. The rest is as for
     `replay_to_server`; the client's key is answered by what fits it.
     """
-    conversation = _conversation(source, connection)
+    conversation = _conversation(source, connection, splits, speed)
     with socket.create_server((host, port)) as listener:
         listener.settimeout(timeout)
         on_listening(listener.getsockname()[:2])
@@ -109,7 +110,11 @@ def replay_to_client(
         return player.run(player.answer)
 
 
-def _conversation(source: Source, number: int | None) -> Conversation:
+def _conversation(source: Source, number: int | None, splits: Splits, speed: float | None) -> Conversation:
+    """Find what is to be played; nobody is talked to before what was asked for is known to be possible."""
+    if splits not in LIVE_SPLITS:
+        raise ValueError(f"splits is {splits!r}, expected one of {', '.join(LIVE_SPLITS)}")
+    check_speed(speed)
     conversation = understand(find_connection(source, number))
     if not conversation.is_websocket or conversation.request is None:
         raise CaptureError("The recording has no WebSocket, or not from its beginning")
@@ -135,8 +140,6 @@ class _Player:
         seed: int,
         speed: float | None,
     ) -> None:
-        if splits not in ("recorded", "bytes", "random"):
-            raise ValueError(f"splits is {splits!r}, expected 'recorded', 'bytes' or 'random'")
         self._sock = sock
         self._conversation = conversation
         self._mine_is_outgoing = (conversation.connection.role == "client") is plays_client

@@ -6,7 +6,7 @@ own `Stream`, one for each direction, so that what is marked here is what would 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,9 +17,9 @@ from ..messaging import CloseControlMessage
 from ..streaming import Stream
 from .conversation import Conversation, codec, understand
 from .frames import Frame, FrameScanner
-from .reading import Connection
+from .reading import Chunk, Connection
 
-__all__ = ["FrameRow", "Inspection", "MessageRow", "inspect"]
+__all__ = ["FrameRow", "Inspection", "Inspector", "MessageRow", "inspect"]
 
 _LIMITS: Final = Limits(max_message_size=64 * 1024 * 1024, max_fragments=1 << 40)
 """Hostile captures may hold bombs as well."""
@@ -203,29 +203,65 @@ class _Direction:
 def inspect(source: Connection | Conversation) -> Inspection:
     """Look at one connection."""
     conversation = source if isinstance(source, Conversation) else understand(source)
-    found = Inspection(conversation)
-    recorder_is_client = conversation.connection.role == "client"
-    directions = {way: _Direction(conversation, from_client=way is recorder_is_client) for way in (False, True)}
-    all_chunks = conversation.connection.chunks
-    start = all_chunks[0].time if all_chunks else 0.0
-    pings: dict[tuple[bool, bytes], float] = {}
-    last: float | None = None
-    for chunk in conversation.chunks:
-        outgoing, time = chunk.outgoing, chunk.time - start
-        if not chunk.data:
-            found.ends.append(_end(chunk.error, outgoing is recorder_is_client, time))
-            continue
-        for frame in directions[outgoing].scanner.feed(chunk.data):
-            row = FrameRow(len(found.frames), time, outgoing is recorder_is_client, outgoing, frame)
-            row.gap = 0.0 if last is None else time - last
-            last = time
-            found.frames.append(row)
-            _look(found, row, directions[outgoing], pings)
-    for direction in directions.values():
-        if direction.scanner.rest:
-            size = len(direction.scanner.rest)
-            found.ends.append(f"a frame was cut off, of which {size} bytes are there")
-    return found
+    return _Look(conversation).at(conversation.chunks)
+
+
+class Inspector:
+    """Look at a connection that grows; `update` looks at what is new only, once the handshake is over.
+
+    ``prepare`` is what is done to the connection before.
+    """
+
+    def __init__(self, connection: Connection, prepare: Callable[[Connection], Connection] = lambda it: it) -> None:
+        self._connection = connection
+        self._prepare = prepare
+        self._seen = 0
+        self._look: _Look | None = None
+
+    def update(self) -> Inspection:
+        """Return what there is to be seen by now."""
+        chunks, look = self._connection.chunks, self._look
+        if look is not None and look.found.conversation.has_begun:
+            new = chunks[self._seen :]
+            look.found.conversation.chunks += new
+        else:
+            conversation = understand(self._prepare(self._connection))
+            look, new = _Look(conversation), conversation.chunks
+        self._look, self._seen = look, len(chunks)
+        return look.at(new)
+
+
+class _Look:
+    """Hold what is known of a conversation between two looks at it."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self.found = Inspection(conversation)
+        self._is_client = conversation.connection.role == "client"
+        self._directions = {way: _Direction(conversation, way is self._is_client) for way in (False, True)}
+        chunks = conversation.connection.chunks
+        self._start = chunks[0].time if chunks else 0.0
+        self._pings: dict[tuple[bool, bytes], float] = {}
+        self._last: float | None = None
+        self._ends: list[str] = []
+
+    def at(self, chunks: list[Chunk]) -> Inspection:
+        """Look at chunks behind those that were looked at before."""
+        found = self.found
+        for chunk in chunks:
+            outgoing, time = chunk.outgoing, chunk.time - self._start
+            from_client = outgoing is self._is_client
+            if not chunk.data:
+                self._ends.append(_end(chunk.error, from_client, time))
+                continue
+            for frame in self._directions[outgoing].scanner.feed(chunk.data):
+                row = FrameRow(len(found.frames), time, from_client, outgoing, frame)
+                row.gap = 0.0 if self._last is None else time - self._last
+                self._last = time
+                found.frames.append(row)
+                _look(found, row, self._directions[outgoing], self._pings)
+        rests = [len(direction.scanner.rest) for direction in self._directions.values()]
+        found.ends = self._ends + [f"a frame was cut off, of which {size} bytes are there" for size in rests if size]
+        return found
 
 
 def _look(found: Inspection, row: FrameRow, direction: _Direction, pings: dict[tuple[bool, bytes], float]) -> None:

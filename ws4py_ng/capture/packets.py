@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from struct import Struct
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 __all__ = ["ACK", "FIN", "LINKTYPE_RAW", "MAX_SEGMENT", "PSH", "RST", "SYN", "Flow", "Segment", "parse_segment"]
 
@@ -22,11 +22,12 @@ MAX_SEGMENT: Final = 0xFFFF - 40
 
 _WINDOW: Final = 0xFFFF
 _TCP: Final = 6
+_TCP_WORDS: Final = 5
 _LOCAL: Final = "127.0.0.1"
 
-_ipv4 = Struct(">BBHHHBBH4s4s")
-_ipv6 = Struct(">IHBB16s16s")
-_tcp = Struct(">HHIIBBHHH")
+# IP and TCP headers at once; addresses and ports, which stay, are one field of bytes.
+_ipv4 = Struct(">HHIHH12sIIHHI")
+_ipv6 = Struct(">IHH36sIIHHI")
 
 
 class Segment(NamedTuple):
@@ -44,27 +45,27 @@ class Flow:
         if here[0].version != there[0].version:
             here, there = _address(None, here[1]), _address(None, there[1])
         self._version = here[0].version
-        self._ends = (here, there)
-        # Sequence numbers of what was sent by this end, and by the other.
+        # By direction, what came in first: addresses and ports, and the sequence numbers.
+        self._ends = (_packed(there, here), _packed(here, there))
         self._sent = [0, 0]
         ends = here[0].packed + there[0].packed
-        self._sum = sum(ends[i] << 8 | ends[i + 1] for i in range(0, len(ends), 2)) + 0x4500 + 0x4000 + 0x4006
+        # The checksum of an IPv4 header without a length; folded, as RFC 1071 has it.
+        total = sum(ends[i] << 8 | ends[i + 1] for i in range(0, len(ends), 2)) + 0x4500 + 0x4000 + 0x4006
+        self._sum = total % 0xFFFF
 
     def head(self, outgoing: bool, length: int, flags: int) -> bytes:
         """Make the headers of a packet of so many bytes of data, MAX_SEGMENT at most."""
-        me = 0 if outgoing else 1
-        (source, sport), (target, tport) = self._ends[me], self._ends[1 - me]
-        seq, ack = self._sent[me], self._sent[1 - me]
-        self._sent[me] = (seq + length + ((flags & (SYN | FIN)) != 0)) & 0xFFFFFFFF
-        tcp = _tcp.pack(sport, tport, seq, ack if flags & ACK else 0, 0x50, flags, _WINDOW, 0, 0)
-        size = len(tcp) + length
+        sent = self._sent
+        seq = sent[outgoing]
+        ack = sent[not outgoing] if flags & ACK else 0
+        sent[outgoing] = (seq + length + ((flags & (SYN | FIN)) != 0)) & 0xFFFFFFFF
+        ends, flags = self._ends[outgoing], _TCP_WORDS << 12 | flags
         if self._version == 6:
-            return _ipv6.pack(6 << 28, size, _TCP, 64, source.packed, target.packed) + tcp
-        size += 20
+            return _ipv6.pack(6 << 28, length + 20, _TCP << 8 | 64, ends, seq, ack, flags, _WINDOW, 0)
+        size = length + 40
         total = self._sum + size
-        total = (total & 0xFFFF) + (total >> 16)
-        checksum = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
-        return _ipv4.pack(0x45, 0, size, 0, 0x4000, 64, _TCP, checksum, source.packed, target.packed) + tcp
+        checksum = (0xFFFF - total) % 0xFFFF
+        return _ipv4.pack(0x4500, size, 0x4000, 0x4006, checksum, ends, seq, ack, flags, _WINDOW, 0)
 
 
 def parse_segment(packet: bytes) -> Segment | None:
@@ -85,7 +86,14 @@ def parse_segment(packet: bytes) -> Segment | None:
     return Segment(packet[start + 13], packet[start + offset :])
 
 
-def _address(address: Any, spare: int) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]:
+_End: TypeAlias = "tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]"
+
+
+def _packed(source: _End, target: _End) -> bytes:
+    return source[0].packed + target[0].packed + source[1].to_bytes(2, "big") + target[1].to_bytes(2, "big")
+
+
+def _address(address: Any, spare: int) -> _End:
     """Give an IP address and a port; what has none is local, on a spare port."""
     if isinstance(address, tuple) and len(address) >= 2:
         try:

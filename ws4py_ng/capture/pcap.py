@@ -19,6 +19,8 @@ from .reading import CaptureError, Chunk, Connection, Recording
 __all__ = ["read_pcap"]
 
 _FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
+# How a ClientHello begins: a record of a handshake, version 3.x (RFC 8446 5.1).
+_TLS: Final = b"\x16\x03"
 _HALF: Final = 1 << 31
 _WHOLE: Final = 1 << 32
 
@@ -59,6 +61,7 @@ def read_pcap(path: str | os.PathLike[str]) -> Recording:
                 raise CaptureError(f"{path} cannot be read, at byte {where}: {error}") from error
             recording.problems.append(Problem(where, str(error)))
     recording.connections = list(flows.connections())
+    recording.lacks = flows.seen()
     return recording
 
 
@@ -118,6 +121,10 @@ class _Flow:
     halves: dict[End, _Half]
     chunks: list[Chunk] = field(default_factory=list)
 
+    def begin(self) -> bytes:
+        """Return what the client said first."""
+        return next((chunk.data for chunk in self.chunks if chunk.data and not chunk.outgoing), b"")
+
 
 class _Flows:
     """Tell the connections of a capture apart."""
@@ -162,6 +169,16 @@ class _Flows:
             half.ended = True
             flow.chunks.append(Chunk(time, outgoing, b""))
 
+    def seen(self) -> str:
+        """Say what there is, where none of it begins with an HTTP request."""
+        if not self._all:
+            return "it has no packet of TCP"
+        tls = sum(flow.begin().startswith(_TLS) for flow in self._all)
+        return (
+            f"of its {len(self._all)} TCP connections {tls} are TLS, which cannot be read, and none begins "
+            "with a request: record plain TCP, from before the handshake"
+        )
+
     def connections(self) -> Iterator[Connection]:
         """Give the connections that begin with an HTTP request."""
         for number, flow in enumerate(self._all):
@@ -170,8 +187,7 @@ class _Flows:
                     missing = "packets are missing in the capture"
                     time = flow.chunks[-1].time if flow.chunks else 0.0
                     flow.chunks.append(Chunk(time, end == flow.server, b"", missing))
-            first = next((chunk for chunk in flow.chunks if chunk.data and not chunk.outgoing), None)
-            if first is not None and first.data.startswith(b"GET "):
+            if flow.begin().startswith(b"GET "):
                 about = {"role": "server", "transport": "pcap", "connection": number}
                 about |= {"local": _shown(flow.server), "peer": _shown(flow.client)}
                 yield Connection("server", about, flow.chunks)

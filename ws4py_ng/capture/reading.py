@@ -83,11 +83,15 @@ class Connection:
 
 @dataclass(eq=False)
 class Recording:
-    """Hold what could be read of a capture, and what was wrong with it."""
+    """Hold what could be read of a capture, and what was wrong with it.
+
+    ``lacks`` says what a file has that has no connection, and what is missing.
+    """
 
     connections: list[Connection] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     source: str = ""
+    lacks: str = ""
 
     def connection(self, number: int | None = None) -> Connection:
         """Return a connection by its place, from 0; the only one when there is only one.
@@ -96,8 +100,8 @@ class Recording:
         """
         found = self.connections
         if not found:
-            why = f": {self.problems[0]}" if self.problems else ""
-            raise CaptureError(f"There is no connection in {self.source or 'the capture'}{why}")
+            why = self.lacks or (str(self.problems[0]) if self.problems else "nothing was recorded in it so far")
+            raise CaptureError(f"There is no connection in {self.source or 'the capture'}: {why}")
         if number is None:
             if len(found) > 1:
                 raise CaptureError(f"{self.source or 'The capture'} has {len(found)} connections: say which, from 0")
@@ -123,6 +127,7 @@ class Reader:
         self._inflater: Any = None
         self._begin = b""
         self._begun = False
+        self._lost = False
         self._is_ours = False
         self._pid: object = None
         self._interfaces: list[_Interface | None] = []
@@ -130,6 +135,8 @@ class Reader:
 
     def feed(self, data: bytes) -> None:
         """Add bytes. Raises CaptureError if this cannot be a capture of ours."""
+        if self._lost:
+            return
         if not self._begun:
             data = self._begin = self._begin + data
             if len(data) < 4:
@@ -139,11 +146,14 @@ class Reader:
                 self._inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
             elif not data.startswith(_SECTION):
                 raise CaptureError(f"{self.recording.source or 'This'} is no capture: it begins with {data[:8]!r}")
-        if self._inflater is None:
-            self._parse(data)
-            return
-        for piece in self._inflate(data):
-            self._parse(piece)
+        for piece in [data] if self._inflater is None else self._inflate(data):
+            self._take(self._parser.feed(piece))
+
+    def next_part(self) -> None:
+        """Take note that the next bytes are those of the part behind this one."""
+        self._take(self._parser.finish())
+        self._begun = self._lost = False
+        self._begin, self._inflater = b"", None
 
     def finish(self) -> Recording:
         """Take note that there is no more; return all."""
@@ -159,18 +169,13 @@ class Reader:
                 piece = self._inflater.decompress(data, _PIECE)
             except zlib.error as error:
                 self._complain(self._parser.offset, f"the compressed data is damaged ({error}); what follows is lost")
-                self._inflater = None
-                self._begun = True
-                self._parse = lambda data: None  # type: ignore[method-assign]
+                self._lost = True
                 return
             yield piece
             data = self._inflater.unconsumed_tail
             if self._inflater.eof:
                 data = self._inflater.unused_data
                 self._inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
-
-    def _parse(self, data: bytes) -> None:
-        self._take(self._parser.feed(data))
 
     def _take(self, blocks: Iterator[Block]) -> None:
         for block in blocks:
@@ -274,9 +279,9 @@ def read(source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> R
     """
     paths = [Path(source)] if isinstance(source, str | os.PathLike) else [Path(path) for path in source]
     reader = Reader(", ".join(map(str, paths)))
-    for path in paths:
-        if len(paths) > 1:
-            reader._begun, reader._begin, reader._inflater = False, b"", None
+    for number, path in enumerate(paths):
+        if number:
+            reader.next_part()
         with open(path, "rb") as file:
             while data := file.read(_PIECE):
                 reader.feed(data)

@@ -4,7 +4,7 @@
     result.check()
 
 The class gets what its predecessor got, in the same pieces or in others, and what it sends is
-compared with what was sent. Mask keys, the settings of compression and the keepalive's Pings are
+compared with what was sent. Mask keys, how a message was compressed and the keepalive's Pings are
 those of the recording, so that a class that does the same does it to the byte. What was sent from
 elsewhere than a hook, as by another thread, is not: a replay has none.
 """
@@ -15,8 +15,9 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from inspect import iscoroutinefunction
+from inspect import iscoroutinefunction, signature
 from itertools import chain, repeat
+from math import inf
 from time import sleep
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -31,10 +32,11 @@ from .conversation import Conversation, codec, understand
 from .cuts import Splits, cuts_of, pieces
 from .difference import Difference, first_difference
 from .frames import FrameScanner, scan
+from .packing import RecordedDeflate
 from .reading import CaptureError, Connection, Recording
 from .sources import load
 
-__all__ = ["Call", "Replay", "Source", "endpoint_for", "find_connection", "replay"]
+__all__ = ["Call", "Replay", "Source", "check_speed", "endpoint_for", "find_connection", "replay"]
 
 Source: TypeAlias = "str | os.PathLike[str] | Recording | Connection"
 
@@ -107,6 +109,12 @@ def find_connection(source: Source, number: int | None = None) -> Connection:
     return recording.connection(number)
 
 
+def check_speed(speed: float | None) -> None:
+    """Raise ValueError for what is no speed."""
+    if speed is not None and not 0 < speed < inf:
+        raise ValueError(f"speed is {speed!r}, expected more than 0, or None")
+
+
 def replay(
     source: Source,
     websocket: Callable[..., Endpoint],
@@ -128,13 +136,14 @@ def replay(
     not the one that was recorded.
 
     Hooks may be ``async def``: they get an event loop of their own. Raises CaptureError for a recording
-    that has no WebSocket in it, or not from its beginning.
+    that has no WebSocket in it, or not from its beginning, TypeError for what makes no WebSocket.
     """
     if against not in ("recording", "itself"):
         raise ValueError(f"against is {against!r}, expected 'recording' or 'itself'")
+    check_speed(speed)
     conversation = understand(find_connection(source, connection))
     if conversation.connection.continued:
-        raise CaptureError("The connection begins in a part of the capture that is not here: read() all parts")
+        raise CaptureError("The connection begins in a part of the capture that is not here")
     if not conversation.is_websocket:
         raise CaptureError("The recording has no WebSocket: the handshake did not succeed")
     steps = list(_steps(conversation))
@@ -207,15 +216,16 @@ def endpoint_for(conversation: Conversation, websocket: Callable[..., Endpoint],
     """Make a WebSocket and set it up as the one was that was recorded."""
     is_client = conversation.connection.role == "client"
     wants_url = hasattr(websocket, "handshake_request")
-    endpoint: Any = websocket(_URL) if wants_url else websocket()
+    endpoint: Any = _made(websocket, [_URL] if wants_url else [])
     if wants_url:
         endpoint.close_connection()  # the socket that it may have made, which is connected to nobody
     else:
         endpoint._stream = Stream(always_mask=is_client, expect_masking=not is_client)
-    keys = (frame.key for frame in scan(conversation.data(outgoing=True)) if frame.key is not None)
+    sent = scan(conversation.data(outgoing=True))
+    keys = (frame.key for frame in sent if frame.key is not None)
     endpoint._stream._new_mask_key = chain(keys, repeat(bytes(4))).__next__
     extension = codec(conversation, is_client)
-    endpoint._configure(limits, [] if extension is None else [extension])
+    endpoint._configure(limits, [] if extension is None else [RecordedDeflate(extension, sent)])
     if conversation.subprotocol is not None:
         endpoint.protocols = [conversation.subprotocol]
     if extension is not None:
@@ -226,6 +236,20 @@ def endpoint_for(conversation: Conversation, websocket: Callable[..., Endpoint],
         local, peer = _address(about.get("local")), _address(about.get("peer"))
         endpoint.environ = environ_of(request, scheme, local, peer)
         endpoint._local_address, endpoint._peer_address = local, peer
+    return endpoint
+
+
+def _made(websocket: Callable[..., Endpoint], arguments: list[str]) -> Endpoint:
+    if not isinstance(websocket, type) and callable(websocket):
+        try:
+            signature(websocket).bind(*arguments)
+        except TypeError as error:
+            raise TypeError(
+                f"{websocket!r} wants arguments: expected a class, or what makes a WebSocket of none"
+            ) from error
+    endpoint = websocket(*arguments) if callable(websocket) else None
+    if not isinstance(endpoint, Endpoint):
+        raise TypeError(f"websocket is {websocket!r}, expected a subclass of WebSocket, or what makes one of them")
     return endpoint
 
 

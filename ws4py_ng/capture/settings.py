@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import datetime
 from itertools import count
@@ -15,9 +16,11 @@ from time import time
 from typing import Any, Final, TypeAlias
 
 from ..handshake import Request
+from .directory import directory
 from .redaction import SECRET
-from .tap import NO_TAP, AnyTap, Tap
-from .writing import PARTS, CaptureFile, open_file
+from .tap import Tap
+from .untapped import NO_TAP, AnyTap
+from .writing import PARTS, CaptureFile, check_place, open_file
 
 __all__ = ["ENVIRONMENT", "Capture", "CaptureOption", "Target", "open_tap", "settings_of"]
 
@@ -25,7 +28,6 @@ ENVIRONMENT: Final = "WS4PY_NG_CAPTURE"
 """Names a file or a directory for every server and client that has no ``capture=`` of its own."""
 
 MIB: Final = 1024 * 1024
-_SUFFIXES: Final = (".wscap", ".wscap.gz")
 
 Target: TypeAlias = str | os.PathLike[str] | Callable[[Request | None], "str | os.PathLike[str] | None"]
 
@@ -39,11 +41,15 @@ class Capture:
     each connection, None if it cannot be read, and returns the path of a file, or None: not this one.
     A file that ends with ``.gz`` is compressed, at the price of the time that takes.
 
-    ``max_size`` bounds the bytes of all parts of a file together, or about those of all files in a
-    directory; the oldest go first. ``redact`` names headers and query parameters whose values are secret, beside
-    Authorization, Proxy-Authorization, Cookie and Set-Cookie. ``keep_secrets`` records all as it is.
+    ``max_size`` bounds the bytes of all parts of a file together; a part may be longer by one read or write,
+    which is not divided. Of a directory the files that were written the longest time ago go when all have about
+    that size; those that are being written stay, and a connection has at most a quarter of it.
 
-    Raises ValueError for a size that no block fits in.
+    ``redact`` names headers and query parameters whose values are secret, beside Authorization,
+    Proxy-Authorization, Cookie and Set-Cookie; what follows another answer than 101 is asterisks as well.
+    ``keep_secrets`` records all as it is.
+
+    Raises ValueError for a target that is none, a size that no block fits in, and names that are no strings.
     """
 
     target: Target
@@ -52,10 +58,17 @@ class Capture:
     keep_secrets: bool = False
 
     def __post_init__(self) -> None:
-        if self.max_size < 64 * 1024:
-            raise ValueError(f"max_size is {self.max_size!r}, expected 65536 bytes or more")
-        if isinstance(self.redact, str):
-            raise ValueError(f"redact is {self.redact!r}, expected a list of names")
+        if not callable(self.target):
+            _path(self.target)
+        if not isinstance(self.max_size, int) or self.max_size < 64 * 1024:
+            raise ValueError(f"max_size is {self.max_size!r}, expected 65536 bytes or more, an int")
+        names = self.redact
+        if (
+            isinstance(names, str)
+            or not isinstance(names, Collection)
+            or not all(isinstance(each, str) for each in names)
+        ):
+            raise ValueError(f"redact is {names!r}, expected a list of names")
 
     def tap(self, about: dict[str, Any], local: Any, peer: Any) -> Tap:
         """Begin to record one connection; it is for those who make transports."""
@@ -65,17 +78,26 @@ class Capture:
 
     def open(self, request: Request | None) -> CaptureFile | None:
         """Find the file for a connection."""
-        target = self.target
-        if callable(target):
-            chosen = target(request)
-            if chosen is None:
-                return None
-            target = chosen
-        path = Path(target)
-        if path.is_dir() or str(os.fspath(target)).endswith(("/", os.sep)):
-            _prune(path, self.max_size - self.max_size // PARTS)
-            return CaptureFile(path / _new_name(), self.max_size // PARTS)
+        target = self.target(request) if callable(self.target) else self.target
+        if target is None:
+            return None
+        path = _path(target)
+        if _is_directory(target):
+            counted = directory(Path(os.path.abspath(path)), self.max_size)
+            return CaptureFile(path / _new_name(), self.max_size // PARTS, counted.grown)
         return open_file(path, self.max_size)
+
+    def check(self) -> None:
+        """Raise OSError for a file or a directory that could not be written; a function is not asked."""
+        if callable(self.target):
+            return
+        path = _path(self.target)
+        folder = path if _is_directory(self.target) else path.parent
+        if folder is not path:
+            check_place(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 CaptureOption: TypeAlias = Target | Capture | bool | None
@@ -95,6 +117,21 @@ def settings_of(option: CaptureOption) -> Capture | None:
     return option if isinstance(option, Capture) else Capture(option)
 
 
+def _path(target: Any) -> Path:
+    """Take a target for a path; raise ValueError for what is none."""
+    try:
+        is_path = bool(os.fsencode(target)) and "\0" not in os.fspath(target)
+    except (TypeError, UnicodeEncodeError):  # bytes among them
+        is_path = False
+    if not is_path:
+        raise ValueError(f"the target of a capture is {target!r}, expected a path, a directory or a function")
+    return Path(target)
+
+
+def _is_directory(target: str | os.PathLike[str]) -> bool:
+    return os.path.isdir(target) or os.fspath(target).endswith(("/", os.sep))
+
+
 def open_tap(
     capture: Capture | None,
     role: str,
@@ -108,7 +145,7 @@ def open_tap(
 ) -> AnyTap:
     """Begin to record one connection, or return what records nothing.
 
-    ``deflate`` is what was set for compression: a replay needs it, as the level is not on the wire.
+    ``deflate`` is what was set for compression: a replay needs it, as what is worth it is not on the wire.
     ``rebuilt`` says that the heads are not as they were on the wire.
     """
     if capture is None:
@@ -134,16 +171,3 @@ _serial = count(1)
 def _new_name() -> str:
     """Name a file so that names sort by time and no two are the same."""
     return f"{datetime.fromtimestamp(time()):%Y%m%d-%H%M%S-%f}-{os.getpid()}-{next(_serial)}.wscap"
-
-
-def _prune(directory: Path, max_size: int) -> None:
-    """Remove the oldest captures of a directory until the rest fits."""
-    if not directory.is_dir():
-        return
-    found = sorted(path for path in directory.iterdir() if path.name.endswith(_SUFFIXES))
-    total = sum(path.stat().st_size for path in found)
-    for path in found:
-        if total <= max_size:
-            break
-        total -= path.stat().st_size
-        path.unlink(missing_ok=True)

@@ -1,63 +1,21 @@
-"""A tap: told what one connection reads and writes, it records that.
-
-Drivers are not asked whether somebody listens. Where nobody does, nothing is wrapped, and the
-handshake, which is not hot, talks to `NO_TAP`.
-"""
+"""A tap: told what one connection reads and writes, it records that."""
 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable
 from time import monotonic_ns
-from typing import Any, Protocol
+from typing import Any
 
 from ..exc import HandshakeError
 from ..handshake import Request, receive_request
-from .redaction import HeadFilter
+from .redaction import Redaction, Released
 from .writing import CaptureFile, Line
 
-__all__ = ["NO_TAP", "AnyTap", "Tap"]
+__all__ = ["Tap"]
 
 logger = logging.getLogger("ws4py_ng")
-
-
-class AnyTap(Protocol):
-    """Be what the code that carries bytes knows of a capture; false where nothing is recorded."""
-
-    def __bool__(self) -> bool: ...
-
-    def received(self, data: bytes | memoryview) -> None:
-        """Record what was read; nothing is the end."""
-
-    def sent(self, data: bytes | memoryview) -> None:
-        """Record what is about to be written."""
-
-    def ended(self) -> None:
-        """Record that nothing more is written; once."""
-
-    def failed(self, error: BaseException) -> None:
-        """Record what broke the connection."""
-
-    def close(self) -> None:
-        """Record that this end has closed; twice is no harm."""
-
-
-class _NoTap:
-    def __bool__(self) -> bool:
-        return False
-
-    def received(self, data: bytes | memoryview) -> None: ...
-
-    def sent(self, data: bytes | memoryview) -> None: ...
-
-    def ended(self) -> None: ...
-
-    def failed(self, error: BaseException) -> None: ...
-
-    def close(self) -> None: ...
-
-
-NO_TAP: AnyTap = _NoTap()
 
 
 class Tap:
@@ -77,9 +35,11 @@ class Tap:
         self._opened = False
         self._closed = False
         self._broken = False
-        secrets = tuple(secrets)
-        # By direction: what came in, what went out. None once the head is through.
-        self._heads: list[HeadFilter | None] = [HeadFilter(secrets), HeadFilter(secrets)]
+        # None once both heads are through and frames follow.
+        self._redaction: Redaction | None = Redaction(secrets, self._line.by_client)
+        # A proxy's threads meet there, one for each direction. A greenlet does not wait for itself.
+        self._redacting = threading.RLock()
+        self._has_secrets = False
         self._at_end = [False, False]
 
     def __bool__(self) -> bool:
@@ -89,8 +49,8 @@ class Tap:
         """Record what was read; nothing is the end."""
         if not data:
             self._end(False)
-        elif self._heads[0] is not None:
-            self._filter(False, data)
+        elif self._redaction is not None:
+            self._redact(False, data)
         elif self._file is not None:
             self._file.chunk(self._line, monotonic_ns(), False, data)
 
@@ -98,8 +58,8 @@ class Tap:
         """Record what is about to be written."""
         if not data:
             return
-        if self._heads[1] is not None:
-            self._filter(True, data)
+        if self._redaction is not None:
+            self._redact(True, data)
         elif self._file is not None:
             self._file.chunk(self._line, monotonic_ns(), True, data)
 
@@ -113,15 +73,18 @@ class Tap:
         if self._broken or self._closed:
             return
         self._broken = True
-        self._flush_heads()
+        self._finish(not self._line.by_client)
         if self._file is not None:
-            self._file.end(self._line, monotonic_ns(), False, f"{type(error).__name__}: {error}")
+            note = type(error).__name__
+            if not (self._has_secrets and isinstance(error, HandshakeError)):  # which quotes what is wrong
+                note += f": {error}"
+            self._file.end(self._line, monotonic_ns(), False, note)
 
     def close(self) -> None:
         """Record that this end has closed; twice is no harm."""
         if self._closed:
             return
-        self._flush_heads()
+        self._finish(not self._line.by_client)
         self.ended()
         self._closed = True
         file, self._file = self._file, None
@@ -132,37 +95,33 @@ class Tap:
         if self._at_end[outgoing] or self._closed:
             return
         self._at_end[outgoing] = True
-        self._flush_heads()
+        self._finish(outgoing)
         if self._file is not None:
             self._file.end(self._line, monotonic_ns(), outgoing)
 
-    def _filter(self, outgoing: bool, data: bytes | memoryview) -> None:
-        """Record a part of a head, once it may be."""
-        head = self._heads[outgoing]
-        assert head is not None
-        released = head.feed(monotonic_ns(), bytes(data))
-        if head.done:
-            if outgoing is self._line.by_client:
-                self._open(head.head)
-            self._heads[outgoing] = None
-            self._write(outgoing, released)
+    def _redact(self, outgoing: bool, data: bytes | memoryview) -> None:
+        """Record a part of a head, or what follows no handshake, once and as it may be."""
+        with self._redacting:
+            if self._redaction is not None:
+                self._write(self._redaction, self._redaction.feed(outgoing, monotonic_ns(), bytes(data)))
+            elif self._file is not None:
+                self._file.chunk(self._line, monotonic_ns(), outgoing, data)
 
-    def _flush_heads(self) -> None:
-        """Record what was held back, in the order in which it was read and written."""
-        for outgoing in (self._line.by_client, not self._line.by_client):
-            head = self._heads[outgoing]
-            if head is not None:
-                self._heads[outgoing] = None
-                released = head.finish()
-                if released:
-                    self._open(b"")
-                    self._write(outgoing, released)
+    def _finish(self, outgoing: bool) -> None:
+        """Record what was held back of a direction that has ended."""
+        with self._redacting:
+            if self._redaction is not None:
+                self._write(self._redaction, self._redaction.finish(outgoing))
 
-    def _write(self, outgoing: bool, chunks: list[tuple[int, bytes]]) -> None:
-        file = self._file
-        if file is not None:
-            for stamp, data in chunks:
-                file.chunk(self._line, stamp, outgoing, data)
+    def _write(self, redaction: Redaction, released: Released) -> None:
+        if released:
+            self._open(redaction.request or b"")
+        if self._file is not None:
+            for outgoing, stamp, data in released:
+                self._file.chunk(self._line, stamp, outgoing, data)
+        self._has_secrets = redaction.has_secrets
+        if redaction.done:
+            self._redaction = None
 
     def _open(self, head: bytes) -> None:
         """Find the file, once it is known what is asked for."""

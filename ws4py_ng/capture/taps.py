@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from .._core import encode_frame
 from ..codes import ABNORMAL_CLOSURE, BINARY, CLOSE, NO_STATUS_RECEIVED, TEXT
-from .tap import AnyTap
+from .untapped import AnyTap
 
 __all__ = ["TappedProtocol", "tap_awaited", "tap_channel", "tap_events", "tap_protocol", "tap_transport"]
 

@@ -6,13 +6,15 @@ at a connection: a disk that is full ends the capture, with one line in the log.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
 import platform
+import stat
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -25,7 +27,18 @@ from .._version import __version__
 from .blocks import COMMENT, INTERFACE, PACKET, SECTION, block, option
 from .packets import ACK, FIN, LINKTYPE_RAW, MAX_SEGMENT, PSH, RST, SYN, Flow
 
-__all__ = ["FORMAT", "PARTS", "CaptureFile", "Line", "open_file", "part_path"]
+__all__ = [
+    "FORMAT",
+    "OURS",
+    "PARTS",
+    "CaptureFile",
+    "Line",
+    "check_place",
+    "is_ours",
+    "is_taken",
+    "open_file",
+    "part_path",
+]
 
 fcntl: Any
 try:
@@ -38,6 +51,9 @@ logger = logging.getLogger("ws4py_ng")
 FORMAT: Final = 1
 """Version of the format: the first word of each section's comment."""
 
+OURS: Final = b'"ws4py_ng.capture"'
+"""What our own captures have near their beginning: the name of the version, in the comment of the first block."""
+
 PARTS: Final = 4
 """Files that a bound on the size is divided into: the oldest goes when a new one begins."""
 
@@ -47,8 +63,13 @@ _IF_NAME, _IF_TSRESOL = 2, 9
 _END_OF_OPTIONS = b"\0\0\0\0"
 _NANOSECONDS = b"\x09"
 _MAX_NOTE = 4000
+_GZIP = b"\x1f\x8b"
+_BEGIN = 1024
 # What one call of the system takes (IOV_MAX is 1024 on Linux): more, of a chunk of many MiB, is joined.
 _MAX_PARTS = 1000
+# What is cheaper to join than to hand over in parts. Windows has no writev.
+_JOINED = 4096
+_writev = getattr(os, "writev", None)
 # Files that are remembered when nobody records into them any more. One that is forgotten becomes a part
 # when its path is used again.
 _MAX_FILES = 1000
@@ -59,6 +80,8 @@ _packet = Struct("<IIIIIII")
 # epb_flags (code 2, 4 bytes): 1 came in, 2 went out; then the end of options.
 _FLAGS: Final = (b"\x02\0\4\0\1\0\0\0", b"\x02\0\4\0\2\0\0\0")
 _word = Struct("<I")
+# What stands behind the data and before the last length, by direction and padding.
+_ENDS: Final = [[bytes(padding) + flags + _END_OF_OPTIONS for padding in range(4)] for flags in _FLAGS]
 
 _numbers = count(1)
 
@@ -82,11 +105,13 @@ class CaptureFile:
     """Write one capture, in parts; any thread may.
 
     ``path`` ends with ``.gz`` to have it compressed. The part that is written is ``path`` itself, the
-    one before it ``name.1.wscap`` and so on. An old file of that name becomes a part as well.
+    one before it ``name.1.wscap`` and so on. An old capture of that name becomes a part as well; anything
+    else that is there ends this one before it has begun. ``grown`` is told how much was written.
     """
 
-    def __init__(self, path: Path, max_size: int) -> None:
+    def __init__(self, path: Path, max_size: int, grown: Callable[[int], None] | None = None) -> None:
         self.path = path
+        self._grown = grown
         self._part_size = max(max_size // PARTS, 1)
         self._compressed = path.suffix == ".gz"
         self._lock = threading.Lock()
@@ -118,17 +143,21 @@ class CaptureFile:
     def chunk(self, line: Line, stamp: int, outgoing: bool, data: Buffer) -> None:
         """Record a chunk that was read or is about to be written."""
         with self._lock:
-            if not self._ready(line, stamp):
+            if (
+                line.generation != self._generation or self._size >= self._part_size or self._fd is None
+            ) and not self._ready(line, stamp):
                 return
-            time = stamp + self._offset
-            if len(data) <= MAX_SEGMENT:
-                self._put(_block(line, time, outgoing, data, ACK | PSH))
+            time, size = stamp + self._offset, len(data)
+            if size <= MAX_SEGMENT:
+                whole = _block(line, time, outgoing, data, size, ACK | PSH)
+                self._put([b"".join(whole)] if size <= _JOINED else whole)
                 return
             parts: list[Buffer] = []
             view = memoryview(data)
-            for start in range(0, len(data), MAX_SEGMENT):
-                flags = ACK | (PSH if start + MAX_SEGMENT >= len(data) else 0)
-                parts += _block(line, time, outgoing, view[start : start + MAX_SEGMENT], flags)
+            for start in range(0, size, MAX_SEGMENT):
+                piece = view[start : start + MAX_SEGMENT]
+                flags = ACK | (PSH if start + MAX_SEGMENT >= size else 0)
+                parts += _block(line, time, outgoing, piece, len(piece), flags)
             self._put(parts)
 
     def end(self, line: Line, stamp: int, outgoing: bool, note: str | None = None) -> None:
@@ -136,7 +165,7 @@ class CaptureFile:
         with self._lock:
             if self._ready(line, stamp):
                 flags = ACK | (FIN if note is None else RST)
-                self._put(_block(line, stamp + self._offset, outgoing, b"", flags, note))
+                self._put(_block(line, stamp + self._offset, outgoing, b"", 0, flags, note))
 
     def _ready(self, line: Line, stamp: int) -> bool:
         if self._broken:
@@ -165,13 +194,14 @@ class CaptureFile:
             line.begun = True
             first = line.by_client
             for outgoing, flags in ((first, SYN), (not first, SYN | ACK), (first, ACK)):
-                parts += _block(line, stamp + self._offset, outgoing, b"", flags)
+                parts += _block(line, stamp + self._offset, outgoing, b"", 0, flags)
         self._put(parts)
 
     def _begin_part(self) -> None:
         self._close()
-        if self._is_new and _is_taken(self.path):
+        if self._is_new and is_taken(self.path):
             self._rename()
+        check_place(self.path)
         if self._is_new or self._size >= self._part_size:
             _make_room(self.path)
             self._size = 0
@@ -193,23 +223,21 @@ class CaptureFile:
         body += option(_APPLICATION, f"ws4py_ng {__version__}".encode()) + _END_OF_OPTIONS
         self._put([block(SECTION, body)])
 
-    def _put(self, parts: list[Buffer]) -> None:
+    def _put(self, parts: Sequence[Buffer]) -> None:
         """Write whole blocks, by one call."""
         if self._gzip is not None:
             parts = [self._gzip.compress(b"".join(parts)), self._gzip.flush(zlib.Z_SYNC_FLUSH)]
         fd = self._fd
         if fd is None:
             return
-        size = sum(map(len, parts))
         try:
-            written = _write(fd, parts if len(parts) <= _MAX_PARTS else [b"".join(parts)])
-            if written < size:
-                data = b"".join(parts)
-                while written < size:
-                    written += os.write(fd, data[written:])
+            written = _write(fd, parts)
         except OSError as error:
             self._fail(error)
-        self._size += size
+            return
+        self._size += written
+        if self._grown is not None:
+            self._grown(written)
 
     def _fail(self, error: OSError) -> None:
         """Give up the capture, not the connections."""
@@ -243,23 +271,33 @@ class CaptureFile:
         self.path = self.path.with_name(_with_stem(self.path.name, f"-{os.getpid()}"))
 
 
-def _write_joined(fd: int, parts: list[Buffer]) -> int:
-    return os.write(fd, b"".join(parts))
+def _write(fd: int, parts: Sequence[Buffer]) -> int:
+    """Write all, by one call if the system takes it; return how much that is."""
+    if len(parts) == 1 or len(parts) > _MAX_PARTS or _writev is None:
+        data = b"".join(parts)
+        size, written = len(data), os.write(fd, data)
+    else:
+        size, written = sum(map(len, parts)), _writev(fd, parts)
+    while written < size:
+        written += os.write(fd, b"".join(parts)[written:])
+    return size
 
 
-# So that a large chunk is copied by the kernel only; where there is no such call (Windows), it is joined.
-_write: Callable[[int, list[Buffer]], int] = getattr(os, "writev", _write_joined)
-
-
-def _block(line: Line, time: int, outgoing: bool, data: Buffer, flags: int, note: str | None = None) -> list[Buffer]:
-    """Build an Enhanced Packet Block, in parts."""
-    head = line.flow.head(outgoing, len(data), flags)
-    size = len(head) + len(data)
-    comment = b"" if note is None else option(COMMENT, note.encode("utf-8", "replace")[:_MAX_NOTE])
-    total = 44 + size + -size % 4 + len(comment)
+def _block(
+    line: Line, time: int, outgoing: bool, data: Buffer, length: int, flags: int, note: str | None = None
+) -> tuple[Buffer, Buffer, Buffer]:
+    """Build an Enhanced Packet Block, in parts; ``length`` is that of the data."""
+    head = line.flow.head(outgoing, length, flags)
+    size = len(head) + length
+    end = _ENDS[outgoing][-size & 3] if note is None else _noted(-size & 3, outgoing, note)
+    total = 32 + size + len(end)
     start = _packet.pack(PACKET, total, line.interface, time >> 32 & 0xFFFFFFFF, time & 0xFFFFFFFF, size, size)
-    end = bytes(-size % 4) + _FLAGS[outgoing] + comment + _END_OF_OPTIONS + _word.pack(total)
-    return [start + head, data, end]
+    return start + head, data, end + _word.pack(total)
+
+
+def _noted(padding: int, outgoing: bool, note: str) -> bytes:
+    comment = option(COMMENT, note.encode("utf-8", "replace")[:_MAX_NOTE])
+    return bytes(padding) + _FLAGS[outgoing] + comment + _END_OF_OPTIONS
 
 
 def part_path(path: Path, number: int) -> Path:
@@ -275,15 +313,39 @@ def _with_stem(name: str, addition: str) -> str:
 
 def _make_room(path: Path) -> None:
     """Move each part one on; the last one goes."""
+    # Before a part takes its place: ext4 writes a file to the disk when that replaces another.
+    part_path(path, PARTS - 1).unlink(missing_ok=True)
     for number in range(PARTS - 1, 0, -1):
-        source = part_path(path, number - 1)
-        if source.exists():
-            source.replace(part_path(path, number))
+        with suppress(FileNotFoundError):
+            part_path(path, number - 1).replace(part_path(path, number))
 
 
-def _is_taken(path: Path) -> bool:
-    """Tell whether another process writes there. Where files have no locks (Windows) nobody can tell."""
-    if fcntl is None:
+def check_place(path: Path) -> None:
+    """Raise OSError if a capture would take the place of something else."""
+    for part in (part_path(path, number) for number in range(PARTS)):
+        try:
+            status = part.stat()
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EEXIST, "expected a capture, this is no file", str(part))
+        if status.st_size and not is_ours(part):
+            raise OSError(errno.EEXIST, "expected a capture, this is another file", str(part))
+
+
+def is_ours(path: Path) -> bool:
+    """Tell whether a file is a capture of ours, by how it begins."""
+    with path.open("rb") as file:
+        begin = file.read(_BEGIN)
+    if begin.startswith(_GZIP):
+        with suppress(zlib.error):
+            begin = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(begin, _BEGIN)
+    return begin.startswith(_word.pack(SECTION)) and OURS in begin
+
+
+def is_taken(path: Path) -> bool:
+    """Tell whether somebody writes there. Where files have no locks (Windows) nobody can tell."""
+    if fcntl is None or not path.is_file():
         return False
     try:
         fd = os.open(path, os.O_RDONLY)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from .._core import BUILD
 from .._version import __version__
 from . import capture, connect, demo, inspect, replay, serve
-from .console import Failure, complain
+from .console import Failure, accept_any_text, complain
 
 __all__ = ["main"]
 
@@ -24,6 +24,7 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
+    accept_any_text()
     arguments = _parser().parse_args(argv)
     arguments.argv = list(sys.argv[1:] if argv is None else argv)
     try:

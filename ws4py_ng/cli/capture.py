@@ -7,17 +7,18 @@ import socket
 import ssl
 import threading
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 from ..capture.settings import Capture, open_tap
-from ..capture.tap import AnyTap
-from ..client.tls import client_context
+from ..capture.untapped import AnyTap
 from ..exc import HandshakeError
-from ..handshake import Headers, Request, receive_request
+from ..handshake import Headers, Request, receive_request, refuse
 from ..limits import Limits
 from ..uri import URI, parse_uri
 from . import options
 from .console import Failure, log_to_stderr, note, printable, say
+from .explain import explain
 
 __all__ = ["Proxy", "add_command"]
 
@@ -26,7 +27,8 @@ EPILOG = """\
 
 Point the client to the address that is printed. Host and Origin are rewritten to those of the server,
 the path is the client's, or that of the URL where the client asks for /. Authorization and cookies are
-redacted in the file, not on the way. Ctrl-C ends it; what was written until then can be read at any time:
+redacted in the file, not on the way; of a connection that does not become a WebSocket only the first request
+and the head of its answer are recorded. Ctrl-C ends it; what was written until then can be read at any time:
 `ws4py-ng inspect --follow trace.wscap`.
 """
 READ_SIZE = 65536
@@ -48,11 +50,8 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--output", metavar="FILE", required=True, help="a .wscap, a .wscap.gz, or a directory/")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--listen", metavar="PORT", type=options.port, default=0, help="0 for any free one (default)")
-    parser.add_argument("--redact", metavar="NAME", action="append", default=[], help="a header or query parameter")
-    parser.add_argument("--keep-secrets", action="store_true", help="record Authorization and cookies as they are")
-    trust = parser.add_mutually_exclusive_group()
-    trust.add_argument("--ca-file", metavar="FILE", help="trust the authorities in this file (PEM), not the system's")
-    trust.add_argument("--insecure", action="store_true", help="trust whoever answers (wss://)")
+    options.add_secrets(parser)
+    options.add_trust(parser)
     parser.add_argument("--verbose", action="store_true", help="log what happens, on standard error")
     parser.set_defaults(run=run, parser=parser)
 
@@ -62,14 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
     log_to_stderr(arguments.verbose)
     try:
         uri = parse_uri(arguments.url)
+        context = options.tls_of(arguments) if uri.secure else None
+        capture = Capture(arguments.output, redact=arguments.redact, keep_secrets=arguments.keep_secrets)
+        capture.check()
         listener = socket.create_server((arguments.host, arguments.listen))
     except (ValueError, OSError) as error:
         raise Failure(str(error)) from error
-    context = None
-    if uri.secure:
-        trust = {"cert_reqs": ssl.CERT_NONE} if arguments.insecure else {}
-        context = client_context({**trust, **({"ca_certs": arguments.ca_file} if arguments.ca_file else {})})
-    capture = Capture(arguments.output, redact=arguments.redact, keep_secrets=arguments.keep_secrets)
     host, port = listener.getsockname()[:2]
     say(f"listening on ws://{f'[{host}]' if ':' in host else host}:{port}/")
     proxy = Proxy(uri, capture, context)
@@ -96,14 +93,26 @@ class Proxy:
             try:
                 sock.settimeout(HEAD_TIMEOUT)
                 request, leftover = _read_request(sock, tap)
-                with self._connect() as server:
+                with self._reached() as server:
                     server.sendall(self._rewritten(request).to_bytes() + leftover)
                     self._carry(sock, server, tap)
             except (OSError, HandshakeError) as error:
+                if isinstance(error, HandshakeError) and error.status is not None:
+                    answer = refuse(error).to_bytes()
+                    tap.sent(answer)
+                    with suppress(OSError):
+                        sock.sendall(answer)
                 tap.failed(error)
                 note(f"ws4py-ng: a connection came to nothing: {printable(str(error))}")
             finally:
                 tap.close()
+
+    def _reached(self) -> Any:
+        """Connect; raises what refuses the client if nobody is there."""
+        try:
+            return self._connect()
+        except OSError as error:
+            raise HandshakeError(explain(error, self._uri), HTTPStatus.BAD_GATEWAY) from error
 
     def _connect(self) -> Any:
         uri = self._uri

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import ssl
 import sys
 from typing import Any
 
-from ..client.tls import client_context
 from ..codes import ABNORMAL_CLOSURE, GOING_AWAY, NO_STATUS_RECEIVED, NORMAL_CLOSURE, describe
 from ..exc import HandshakeError
 from ..limits import Limits
@@ -73,9 +71,7 @@ def add_command(commands: Any) -> None:
         default=[],
         help="offer this subprotocol; may be repeated",
     )
-    trust = parser.add_mutually_exclusive_group()
-    trust.add_argument("--ca-file", metavar="FILE", help="trust the authorities in this file (PEM), not the system's")
-    trust.add_argument("--insecure", action="store_true", help="trust whoever answers (wss://)")
+    options.add_trust(parser)
     parser.add_argument("--binary", action="store_true", help="send lines as binary messages")
     options.add_common(parser)
     parser.set_defaults(run=run, parser=parser)
@@ -108,24 +104,15 @@ def connected(arguments: argparse.Namespace, uri: URI, display: Terminal | Lines
             display,
             protocols=arguments.protocol,
             headers=arguments.header,
-            ssl_context=_tls(arguments.insecure, arguments.ca_file) if uri.secure else None,
+            ssl_context=options.tls_of(arguments) if uri.secure else None,
             deflate=not arguments.no_deflate,
             limits=Limits(max_message_size=arguments.max_message_size),
+            capture=options.capture_of(arguments),
         )
         client.connect()
     except (HandshakeError, OSError, ValueError) as error:
         raise Failure(explain(error, uri)) from error
     return client
-
-
-def _tls(insecure: bool, ca_file: str | None) -> ssl.SSLContext:
-    trust = {"cert_reqs": ssl.CERT_NONE} if insecure else {"ca_certs": ca_file} if ca_file else {}
-    try:
-        return client_context(trust)
-    except ssl.SSLError as error:
-        raise Failure(f"--ca-file {ca_file}: no PEM certificate in it") from error
-    except OSError as error:
-        raise Failure(f"cannot read --ca-file {ca_file}: {error.strerror}") from error
 
 
 def _greeting(client: Conversation, uri: URI) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import re
 import sys
 from contextlib import suppress
 
-__all__ = ["Failure", "complain", "log_to_stderr", "note", "printable", "say", "silence_stdout"]
+__all__ = ["Failure", "accept_any_text", "complain", "log_to_stderr", "note", "printable", "say", "silence_stdout"]
 
 # What moves the cursor, changes colours or turns text around; a line feed and a tab do no harm.
 _COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -18,13 +19,24 @@ class Failure(Exception):
     """End the command with one line on standard error, and exit status 1."""
 
 
+def accept_any_text() -> None:
+    """Let standard output show what its encoding lacks as \\x.. or \\u...., as standard error does."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def say(line: str) -> None:
     """Print a line on standard output, at once; silently nothing if nobody reads it."""
+    if sys.stdout is None:  # Python's word for a descriptor that was closed before it began
+        raise Failure("cannot write to standard output: it is closed")
     try:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
         silence_stdout()
+    except OSError as error:
+        silence_stdout()
+        raise Failure(f"cannot write to standard output: {error.strerror}") from error
 
 
 def note(line: str) -> None:

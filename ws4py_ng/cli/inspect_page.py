@@ -1,24 +1,27 @@
-"""`ws4py-ng inspect --html` and `--web`: a recording as a page, in a file or served to this machine."""
+"""`ws4py-ng inspect --html`, `--har` and `--web`: a recording as a page or a HAR, in a file or served."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import threading
 import webbrowser
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from ..capture import Recording
-from ..capture.model import Inspection, inspect
+from ..capture.har import to_har
 from ..inspector import Site, Wanted, encode, page
 from ..limits import DEFAULT_LIMITS
 from .console import Failure, log_to_stderr, say
 from .growing import Growing
+from .looking import Looks
 from .serving import address_of, listen, run_until_stopped
 
-__all__ = ["serve_growing", "serve_page", "write_page"]
+__all__ = ["serve_growing", "serve_page", "write_har", "write_page"]
 
 HOST = "127.0.0.1"
 # A large recording is looked at while the browser waits.
@@ -26,15 +29,26 @@ PATIENCE = 600.0
 
 
 def write_page(arguments: argparse.Namespace, recording: Recording, wanted: Wanted | None) -> int:
-    """Write the page into a file, which only its owner can read, as a capture."""
-    target: str = arguments.html
+    """Write the page into a file."""
+    return _write(arguments, "html", lambda: page(_Encoder(arguments, wanted)(recording)))
+
+
+def write_har(arguments: argparse.Namespace, recording: Recording) -> int:
+    """Write the messages into a HAR."""
+    connections = Looks(arguments).connections(recording)
+    return _write(arguments, "har", lambda: json.dumps(to_har(replace(recording, connections=connections))).encode())
+
+
+def _write(arguments: argparse.Namespace, option: str, make: Callable[[], bytes]) -> int:
+    """Write a file, which only its owner can read, as a capture."""
+    target: str = getattr(arguments, option)
     with suppress(OSError):
         if os.path.samefile(target, arguments.file):
-            raise Failure(f"--html {target} is the recording itself: choose another name for the page")
-    text = page(_Encoder(arguments, wanted)(recording))
+            raise Failure(f"--{option} {target} is the recording itself: choose another name")
+    data = make()
     try:
         with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(text)
+            file.write(data)
     except OSError as error:
         raise Failure(f"cannot write {target}: {error.strerror or error}") from error
     return 0
@@ -67,25 +81,16 @@ def serve_growing(arguments: argparse.Namespace, growing: Growing, wanted: Wante
 
 
 class _Encoder:
-    """Make data for the page; connections that have not changed are not looked at again."""
+    """Make data for the page, again and again if the recording grows."""
 
     def __init__(self, arguments: argparse.Namespace, wanted: Wanted | None) -> None:
         self._arguments = arguments
         self._wanted = wanted
-        self._known: dict[int, tuple[int, Inspection]] = {}
+        self._looks = Looks(arguments)
 
     def __call__(self, recording: Recording) -> bytes:
-        chosen = self._arguments.connection
-        found = []
-        for number, connection in enumerate(recording.connections):
-            if chosen not in (None, number):
-                continue
-            size = len(connection.chunks)
-            if number not in self._known or self._known[number][0] != size:
-                self._known[number] = (size, inspect(connection))
-            found.append((number, self._known[number][1]))
         return encode(
-            found,
+            self._looks.at(recording),
             source=Path(self._arguments.file).name,
             problems=map(str, recording.problems),
             wanted=self._wanted,

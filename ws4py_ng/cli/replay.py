@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import ssl
 from typing import Any
 
 from ..capture import CaptureError, replay, replay_to_client, replay_to_server
 from ..capture.cuts import SPLITS
-from ..client.tls import client_context
+from ..capture.live import LIVE_SPLITS
+from ..exc import HandshakeError
+from ..uri import parse_uri
 from . import options
 from .console import Failure, printable, say
+from .explain import explain
 from .inspect import load_or_fail
 from .serve import find_app
 
@@ -43,8 +45,13 @@ def add_command(commands: Any) -> None:
     how.add_argument("--app", metavar="MODULE:CLASS", help="drive this class; or echo")
     how.add_argument("--to", metavar="URL", help="play the client to this server")
     how.add_argument("--listen", metavar="PORT", type=options.port, help="play the server to who connects here")
-    parser.add_argument("--connection", metavar="N", type=int, help="which one of several, from 0")
-    parser.add_argument("--splits", choices=SPLITS, default="recorded", help="how the bytes arrive (default: recorded)")
+    parser.add_argument("--connection", metavar="N", type=options.place, help="which one of several, from 0")
+    parser.add_argument(
+        "--splits",
+        choices=SPLITS,
+        default="recorded",
+        help="how the bytes arrive (default: recorded); whole and every with --app",
+    )
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of random splits (default: 0)")
     parser.add_argument(
         "--speed", metavar="FACTOR", type=options.interval, help="1 is as it was; default: as fast as it goes"
@@ -56,12 +63,18 @@ def add_command(commands: Any) -> None:
         default=10.0,
         help="patience with a peer (default: 10)",
     )
-    parser.add_argument("--insecure", action="store_true", help="trust whoever answers (wss://)")
+    options.add_trust(parser)
     parser.set_defaults(run=run, parser=parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Replay once."""
+    if arguments.app is None and arguments.splits not in LIVE_SPLITS:
+        arguments.parser.error(f"--splits {arguments.splits} goes with --app, expected one of {', '.join(LIVE_SPLITS)}")
+    try:
+        uri = parse_uri(arguments.to) if arguments.to is not None else None
+    except ValueError as error:
+        raise Failure(f"bad URL: {error}") from error
     recording = load_or_fail(arguments.file)
     common = {"connection": arguments.connection, "splits": arguments.splits, "seed": arguments.seed}
     try:
@@ -72,15 +85,15 @@ def run(arguments: argparse.Namespace) -> int:
         live = _live(arguments, recording, {**common, "speed": arguments.speed, "timeout": arguments.timeout})
     except (CaptureError, ValueError) as error:
         raise Failure(str(error)) from error
-    except OSError as error:
-        raise Failure(f"{arguments.to or 'the client'}: {error}") from error
+    except (OSError, HandshakeError) as error:
+        raise Failure(f"the client: {error}" if uri is None else explain(error, uri)) from error
     say(f"{live.frames} frames came as recorded")
     return _tell(live.difference)
 
 
 def _live(arguments: argparse.Namespace, recording: Any, common: dict[str, Any]) -> Any:
     if arguments.to is not None:
-        context = client_context({"cert_reqs": ssl.CERT_NONE}) if arguments.insecure else None
+        context = options.tls_of(arguments) if arguments.insecure or arguments.ca_file else None
         return replay_to_server(recording, arguments.to, ssl_context=context, **common)
 
     def announce(address: tuple[str, int]) -> None:

@@ -83,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.keyfile and not arguments.certfile:
         arguments.parser.error("--keyfile without --certfile")
     working.check_options(arguments)
+    capture = options.capture_of(arguments)
     log_to_stderr(arguments.verbose)
     context = _tls(arguments.certfile, arguments.keyfile) if arguments.certfile else None
     limits = Limits(max_message_size=arguments.max_message_size, ping_interval=arguments.ping_interval)
@@ -100,6 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         "deflate": not arguments.no_deflate,
         "limits": limits,
         "process_request": _log_request if arguments.verbose else None,
+        "capture": capture,
     }
     if place is not None:
         return working.work(arguments, place, handler, settings)

@@ -85,8 +85,6 @@ class Terminal:
 
     def print(self, text: str) -> None:
         """Print lines above the line that is being typed."""
-        encoding = sys.stdout.encoding
-        text = text.encode(encoding, "backslashreplace").decode(encoding)
         with self._lock:
             typed = ""
             if self._prompted:

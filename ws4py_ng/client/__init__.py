@@ -27,17 +27,19 @@ class WebSocketBaseClient(ClientBase):
     of ours of the same name; those in ``exclude_headers`` are not sent. TLS verifies the
     server: by ``ssl_context``, or by ``ssl_options`` in ws4py's terms (``certfile``,
     ``keyfile``, ``ca_certs``, ``cert_reqs``). ``deflate`` offers permessage-deflate, True
-    with its defaults. ``capture`` records the connection (`ws4py_ng.capture.Capture`). The
-    socket is made here and connected by `connect`.
+    with its defaults, unless ``extensions`` has it. ``capture`` records the connection
+    (`ws4py_ng.capture.Capture`). The socket is made here and connected by `connect`.
 
-    Raises ValueError for a URL, header or option that cannot be used.
+    Raises ValueError for a URL, header or option that cannot be used, TypeError for one of
+    another type; OSError when the host has no address.
     """
 
-    _cut_off = False
     _carrier = "threads"  # as a capture names it
+    _addresses: list[tuple[Any, Any, Any]]
 
     def _prepare(self) -> None:
-        self._addresses = self._resolve()
+        with self._naming():
+            self._addresses = self._resolve()
         self.sock = self._first_socket()
 
     def connect(self) -> None:
@@ -45,10 +47,10 @@ class WebSocketBaseClient(ClientBase):
 
         Raises HandshakeError for an answer that is no WebSocket, with the server's status,
         headers and the beginning of its body; ssl.SSLError for a certificate that is not
-        trusted; OSError when nobody answers; TimeoutError after ``limits.open_timeout``.
+        trusted; OSError when nobody answers; TimeoutError after ``limits.open_timeout``;
+        ConnectionAbortedError when it was closed meanwhile, or before.
         """
-        self._check_fresh()
-        self._connector = get_ident()
+        self._claim(get_ident())
         timeout = self._limits.open_timeout
         deadline = None if timeout is None else monotonic() + timeout
         try:
@@ -56,18 +58,18 @@ class WebSocketBaseClient(ClientBase):
             request = self.handshake_request
             self._connect_socket(deadline)
             leftover = self._agree(request, deadline)
-        except TimeoutError as error:
-            self._tap.failed(error)
-            self._give_up()
-            self._tap.close()
-            if deadline is None:
-                raise
-            raise self._too_late() from error
+            self._check_wanted()
         except BaseException as error:
+            is_late = deadline is not None and isinstance(error, TimeoutError)
+            # Whoever is cut off sees an end; a refusal that has come says more.
+            is_cut = self._cut_off and (isinstance(error, OSError) or getattr(error, "status", 0) is None)
+            broken_off = self._broken_off() if is_late or is_cut else None
             self._tap.failed(error)
             self._give_up()
             self._tap.close()
-            raise
+            if broken_off is None:
+                raise
+            raise broken_off from error
         if leftover:
             self._stream._reader.feed(leftover)
         transport = BlockingTransport(self, self.sock, self._limits)
@@ -77,8 +79,9 @@ class WebSocketBaseClient(ClientBase):
         self._advance(Event.OPENED)
         self._connector = 0
         if self._cut_off:
+            broken_off = self._broken_off()
             self._give_up()
-            raise ConnectionAbortedError("The connection was closed while it was being opened")
+            raise broken_off
         self.handshake_ok()
 
     def handshake_ok(self) -> None:
@@ -94,9 +97,9 @@ class WebSocketBaseClient(ClientBase):
         self._cut_off = True
         if self._connector in (None, 0, get_ident()):
             super().close_connection()
-        else:
+        elif (sock := self.sock) is not None:
             # Another thread waits for the server: it wakes up and closes.
-            open_channel(self.sock).cut()
+            open_channel(sock).cut()
 
     # The socket
 
@@ -132,12 +135,14 @@ class WebSocketBaseClient(ClientBase):
                     self.sock = self._new_socket(family, protocol)
                 # One that swallows everything leaves time for the others.
                 self._set_timeout(deadline, 1 + others)
-                self.sock.connect(address)
+                with self._naming():
+                    self.sock.connect(address)
                 break
             except OSError:
                 if not others or self._cut_off:
                     raise
                 self.sock.close()
+        self._check_wanted()
         tls = self._tls()
         if tls is not None:
             self._begin_tls(*tls, deadline)
@@ -147,8 +152,7 @@ class WebSocketBaseClient(ClientBase):
         self.sock.getpeername()
         self.sock = context.wrap_socket(self.sock, server_hostname=name, do_handshake_on_connect=False)
         self._set_timeout(deadline)
-        if self._cut_off:
-            raise ConnectionAbortedError("The connection was closed while it was being opened")
+        self._check_wanted()
         self.sock.do_handshake()
 
     def _set_timeout(self, deadline: float | None, parts: int = 1) -> None:

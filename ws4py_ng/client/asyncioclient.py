@@ -14,15 +14,16 @@ import asyncio
 from collections.abc import Generator, Sequence
 from typing import Any, Self
 
-from ..capture.tap import AnyTap
 from ..capture.taps import tap_protocol
+from ..capture.untapped import AnyTap
 from ..receiving import AsyncReceiver
 from ..states import Event
 from ..transports.aio import AsyncioTransport
+from ..transports.fastnet import opener
 from ..transports.kits import LAST_WORDS
 from ..transports.parting import read_buffer
 from .base import ClientBase
-from .block import AsyncioBlock
+from .block import AsyncioBlock, called_off_by
 
 __all__ = ["Connection", "WebSocketClient", "connect"]
 
@@ -46,23 +47,27 @@ class WebSocketClient(AsyncioBlock, ClientBase):
 
         Raises HandshakeError for an answer that is no WebSocket, with the server's status,
         headers and the beginning of its body; ssl.SSLError for a certificate that is not
-        trusted; OSError when nobody answers; TimeoutError after ``limits.open_timeout``. Who
-        cancels it leaves nothing open.
+        trusted; OSError when nobody answers; TimeoutError after ``limits.open_timeout``;
+        ConnectionAbortedError when it was closed meanwhile, or before. Who cancels it leaves
+        nothing open.
         """
-        self._check_fresh()
-        self._connector = 0
+        self._claim()
         opening = _Opening(self)
         scope = asyncio.timeout(self._limits.open_timeout)
+        self._call_off = called_off_by(scope)
         try:
             async with scope:
-                await self._dial(opening)
+                with self._naming():
+                    await self._dial(opening)
                 self._driver = await opening.carrier
+            self._call_off = None
         except TimeoutError as error:
+            broken_off = self._broken_off()
             opening.cut_off()
             self._give_up()
             if not scope.expired():
                 raise
-            raise opening.outcome_of(self._too_late()) from error
+            raise opening.outcome_of(broken_off) from error
         except BaseException:
             opening.cut_off()
             self._give_up()
@@ -81,11 +86,14 @@ class WebSocketClient(AsyncioBlock, ClientBase):
                 # The loop has a limit of its own for this. Ours comes first.
                 options["ssl_handshake_timeout"] = self._limits.open_timeout + LAST_WORDS
         if self.unix_socket_path:
-            await loop.create_unix_connection(lambda: protocol, self.unix_socket_path, **options)
+            await opener(loop, "create_unix_connection", tls=tls is not None)(
+                lambda: protocol, self.unix_socket_path, **options
+            )
             return
         if isinstance(loop, asyncio.BaseEventLoop):  # uvloop tries one address after the other
             options["happy_eyeballs_delay"] = NEXT_ADDRESS
-        await loop.create_connection(lambda: protocol, self.host, int(self.port or 0), **options)
+        connect = opener(loop, "create_connection", tls=tls is not None)
+        await connect(lambda: protocol, self.host, int(self.port or 0), **options)
 
     def _tap_on(self, transport: Any) -> AnyTap:
         local, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
@@ -169,6 +177,7 @@ class _Opening(asyncio.BufferedProtocol):
                 return
             except StopIteration as stop:
                 leftover = stop.value
+            self._ws._check_wanted()
             self._ws.handshake_ok()
         except Exception as error:  # noqa: BLE001 - whoever awaits `connect` judges it
             self.carrier.set_exception(error)
@@ -188,12 +197,8 @@ class _Opening(asyncio.BufferedProtocol):
         carrier.take_over(transport, leftover)
 
     def outcome_of(self, error: OSError) -> Exception:
-        """Say what becomes of the handshake when it is broken off: a refusal is still one without its end."""
-        try:
-            self._agreeing.throw(error)
-        except Exception as found:  # noqa: BLE001 - whoever awaits `connect` judges it
-            return found
-        return error
+        """Say what becomes of the handshake when it is broken off."""
+        return self._ws._outcome_of(self._agreeing, error)
 
     def cut_off(self) -> None:
         """End the connection, if there is one, as it is."""

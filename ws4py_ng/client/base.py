@@ -6,13 +6,14 @@ asked for bytes stand on `ws4py_ng.client.pulled`, that of asyncio is driven by 
 
 from __future__ import annotations
 
+import socket
 import ssl
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ..capture.settings import CaptureOption, open_tap, settings_of
-from ..capture.tap import AnyTap
+from ..capture.untapped import AnyTap
 from ..codes import ABNORMAL_CLOSURE, INTERNAL_ERROR, TLS_HANDSHAKE
 from ..endpoint import Buffer
 from ..exc import HandshakeError
@@ -22,6 +23,7 @@ from ..limits import DEFAULT_LIMITS, Limits
 from ..states import State
 from ..uri import URI, parse_uri
 from ..websocket import WebSocket
+from .checks import check_arguments, checked_headers, checked_names
 from .tls import check_options, client_context
 
 __all__ = ["ClientBase", "HeaderSource"]
@@ -39,6 +41,9 @@ class ClientBase(WebSocket):
     # RFC 6455 4.1 fails a connection whose server answers with a subprotocol or extension
     # that was not asked for. ws4py's base client took note and went on; so does this one.
     _strict = False
+    _cut_off = False
+    # Where a task connects: what ends the attempt, from any thread; None when that is over.
+    _call_off: Callable[[], object] | None = None
 
     def __init__(
         self,
@@ -56,7 +61,8 @@ class ClientBase(WebSocket):
         limits: Limits = DEFAULT_LIMITS,
         capture: CaptureOption = None,
     ) -> None:
-        super().__init__(None, protocols, extensions, None, heartbeat_freq)
+        check_arguments(url, ssl_context, ssl_options or (), limits)
+        super().__init__(None, checked_names(protocols, "protocols"), extensions, None, heartbeat_freq)
         self._stream = self._new_stream(always_mask=True, expect_masking=False)
         self._configure(limits)
         self._state = State.CONNECTING
@@ -70,8 +76,8 @@ class ClientBase(WebSocket):
         self.scheme, self.host, self.port, self.resource = uri.scheme, uri.host, uri.port, uri.resource
         self.unix_socket_path = uri.unix_path
         self.ssl_options = dict(ssl_options or {})
-        self.extra_headers = Headers(headers or ()).items()
-        self.exclude_headers = [name.lower() for name in exclude_headers or ()]
+        self.extra_headers = checked_headers(headers).items()
+        self.exclude_headers = [name.lower() for name in checked_names(exclude_headers, "exclude_headers") or ()]
         self.key = new_key().encode("ascii")
         # The thread that connects; 0 when that is over, or where there is one thread only.
         self._connector: int | None = None
@@ -81,6 +87,17 @@ class ClientBase(WebSocket):
 
     def _prepare(self) -> None:
         """Do what can be done before `connect`."""
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Let an error of the system name the Unix socket, or the host whose address it cannot find."""
+        try:
+            yield
+        except OSError as error:
+            name = self.unix_socket_path or (self.host if isinstance(error, socket.gaierror) else None)
+            if name and error.errno is not None:
+                error.filename = name
+            raise
 
     # The opening handshake
 
@@ -115,9 +132,13 @@ class ClientBase(WebSocket):
             strict=self._strict,
         )
 
-    def _check_fresh(self) -> None:
-        if self._connector is not None or self._state is not State.CONNECTING:
+    def _claim(self, connector: int = 0) -> None:
+        """Begin to connect, once; ``connector`` is the thread that does."""
+        if self._connector is not None:
             raise RuntimeError("A client connects once: make another one to connect again")
+        self._connector = connector
+        if self._cut_off:  # who closes sets this before he looks who connects
+            raise ConnectionAbortedError("The client was closed before it connected: make another one to connect")
 
     def _tls(self) -> tuple[ssl.SSLContext, str] | None:
         """Return the context and the server's name; None where there is no TLS."""
@@ -141,15 +162,22 @@ class ClientBase(WebSocket):
         handshake = self._handshake()
         response, leftover = yield from receive_response(self._limits)
         if response.status != 101:
-            with suppress(OSError):  # thrown in: what the server says is of more use without its end
-                body = yield from receive_body(response, leftover)
-                response = Response(response.status, response.headers, response.reason, body, response.version)
+            body = yield from receive_body(response, leftover)
+            response = Response(response.status, response.headers, response.reason, body, response.version)
         agreement = handshake.check(response)
         self.process_response_line(f"{response.version} {response.status_text}".encode("latin-1"))
         self.protocols, self.extensions = self.process_handshake_header(_header_lines(agreement.headers))
         self._configure(self._limits, agreement.extensions)
         self._keepalive.beat = self.heartbeat_freq
         return leftover
+
+    def _outcome_of(self, agreeing: Generator[int, Any, bytes], error: OSError) -> Exception:
+        """Say what becomes of a handshake that is broken off: a refusal is still one without its end."""
+        try:
+            agreeing.throw(error)
+        except Exception as found:  # noqa: BLE001 - whoever awaits `connect` judges it
+            return found
+        return error
 
     def handshake_ok(self) -> None:
         """Be called when the handshake has succeeded, before `opened`."""
@@ -174,23 +202,45 @@ class ClientBase(WebSocket):
         """Where this connects to, without what may be secret: the password, the query."""
         return f"{self.scheme}://{self.unix_socket_path or self._uri.host_header + self.resource.partition('?')[0]}"
 
-    def _too_late(self) -> TimeoutError:
+    def _broken_off(self) -> OSError:
+        """Say why the attempt to connect ends: it was called off, or its time is up."""
+        if self._cut_off:
+            return ConnectionAbortedError(f"The connection to {self._place} was closed while it was being opened")
         timeout = self._limits.open_timeout
         return TimeoutError(f"{self._place} did not answer within {timeout:g} s (Limits.open_timeout)")
 
+    def _check_wanted(self) -> None:
+        """Raise ConnectionAbortedError if the connection was closed meanwhile."""
+        if self._cut_off:
+            raise self._broken_off()
+
     def _give_up(self) -> None:
         self._connector = 0
+        self._call_off = None
         self._state = State.CLOSED
         self.close_connection()
 
     def close(self, code: int = 1000, reason: str | Buffer = "") -> Any:
         """Begin the closing handshake, once; see `Endpoint.close`.
 
+        Before `connect`, or while that waits: call it off, so that it raises ConnectionAbortedError.
         A code that only reports (1006, 1015), which ws4py put on the wire, goes out as 1011.
         """
         if code in (ABNORMAL_CLOSURE, TLS_HANDSHAKE):
             code = INTERNAL_ERROR
-        return super().close(code, reason)
+        is_open = self._state is not State.CONNECTING
+        outcome = super().close(code, reason)
+        if not is_open and not self.client_terminated:
+            self.close_connection()
+        return outcome
+
+    def close_connection(self) -> None:
+        """Close the connection, whatever goes on; `connect`, if it waits, is called off."""
+        self._cut_off = True
+        call_off = self._call_off
+        if call_off is not None:
+            call_off()
+        super().close_connection()
 
 
 def _offers(extensions: Sequence[Any] | None, deflate: Deflate) -> list[Any]:
@@ -203,6 +253,8 @@ def _offers(extensions: Sequence[Any] | None, deflate: Deflate) -> list[Any]:
             raise ValueError(f"Extension {extension!r}, expected 'permessage-deflate' or an object with offer()")
         else:
             offers.append(extension)
+    if deflate is True and any(each.name == PerMessageDeflateFactory.name for each in offers):
+        return offers  # one with other settings stands for the default
     if deflate:
         offers.append(PerMessageDeflateFactory() if deflate is True else deflate)
     return offers

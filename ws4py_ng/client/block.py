@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -11,7 +11,18 @@ from typing import Any, Self
 from ..codes import GOING_AWAY, NORMAL_CLOSURE
 from ..transports.kits import LAST_WORDS
 
-__all__ = ["AsyncioBlock", "BlockingBlock"]
+__all__ = ["AsyncioBlock", "BlockingBlock", "called_off_by"]
+
+
+def called_off_by(scope: asyncio.Timeout) -> Callable[[], object]:
+    """Return what lets the time of an attempt to connect be up, from any thread."""
+    loop = asyncio.get_running_loop()
+
+    def be_up() -> None:
+        with suppress(RuntimeError):  # it is over
+            scope.reschedule(0.0)
+
+    return lambda: loop.call_soon_threadsafe(be_up)
 
 
 class BlockingBlock:

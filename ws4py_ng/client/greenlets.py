@@ -44,6 +44,7 @@ class GreenletBase(WebSocketBaseClient):
 
     _strict = True
     _kit: ModuleType
+    _connecting: object
 
     def __init__(
         self,
@@ -61,7 +62,7 @@ class GreenletBase(WebSocketBaseClient):
 
     def connect(self) -> None:
         """Connect, while other greenlets run; see `WebSocketBaseClient.connect`."""
-        self._connecting: object = self._kit.KIT.ident()
+        self._connecting = self._kit.KIT.ident()
         super().connect()
 
     def close_connection(self) -> None:
@@ -69,7 +70,8 @@ class GreenletBase(WebSocketBaseClient):
         if self._connector and self._connecting is not self._kit.KIT.ident():
             # Another greenlet waits for the server: it wakes up and closes.
             self._cut_off = True
-            self._kit.KIT.channel(self.sock).cut()
+            if self.sock is not None:
+                self._kit.KIT.channel(self.sock).cut()
         else:
             super().close_connection()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from typing import Any
+
 from ..capture.taps import tap_awaited
 from ..states import Event
 from ..transports.kits import Channel, Kit
@@ -19,14 +22,13 @@ class PulledClient(ClientBase):
     _strict = True
     _carrier = ""  # as a capture names it
 
-    async def _shake_hands(self, channel: Channel) -> None:
-        """Shake hands, and take over what was agreed."""
+    async def _shake_hands(self, channel: Channel, agreeing: Generator[int, Any, bytes]) -> None:
+        """Shake hands, and take over what was agreed, by what `_agreeing` has returned."""
         if self._recorder is not None:
             address = getattr(channel, "address", lambda method: None)
             tap = self._open_tap(self._carrier, address("getsockname"), address("getpeername"))
             tap_awaited(channel, tap)
         await channel.write([self.handshake_request], lambda: None)
-        agreeing = self._agreeing()
         try:
             next(agreeing)
             while True:
@@ -37,6 +39,8 @@ class PulledClient(ClientBase):
                 else:
                     agreeing.send(data)
         except StopIteration as stop:
+            self._call_off = None
+            self._check_wanted()
             if stop.value:
                 self._stream._reader.feed(stop.value)
 
@@ -45,4 +49,6 @@ class PulledClient(ClientBase):
         transport = PullTransport(self, self._limits, kit, channel, self._release)
         self._attach(transport)
         self._advance(Event.OPENED)
+        if self._cut_off:  # between the handshake and this
+            transport.cut_off()
         return transport

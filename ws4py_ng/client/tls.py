@@ -25,9 +25,10 @@ def client_context(options: Mapping[str, Any]) -> ssl.SSLContext:
 
     The server is verified, by ``ca_certs`` (a file) if given, else by the system's
     authorities; only ``cert_reqs=ssl.CERT_NONE`` trusts whoever answers. Raises ValueError
-    for an option that does not exist.
+    for an option that does not exist, OSError for a file that cannot be read.
     """
     check_options(options)
+    _find_files(options)
     context = ssl.create_default_context(cafile=options.get("ca_certs"))
     if "check_hostname" in options:
         context.check_hostname = bool(options["check_hostname"])
@@ -39,3 +40,11 @@ def client_context(options: Mapping[str, Any]) -> ssl.SSLContext:
     if options.get("ciphers"):
         context.set_ciphers(options["ciphers"])
     return context
+
+
+def _find_files(options: Mapping[str, Any]) -> None:
+    """Raise OSError, with its name, for a file that cannot be read; ssl names none."""
+    for name in ("ca_certs", "certfile", "keyfile"):
+        if options.get(name):
+            with open(options[name], "rb"):
+                pass

@@ -21,7 +21,7 @@ from ..receiving import AsyncReceiver
 from ..transports.asynciokit import open_kit
 from ..transports.iostream import IOLoop, IOStream, IOStreamChannel, dial, secure
 from .base import HeaderSource
-from .block import AsyncioBlock
+from .block import AsyncioBlock, called_off_by
 from .pulled import PulledClient
 
 __all__ = ["Connection", "TornadoWebSocketClient", "connect"]
@@ -59,8 +59,7 @@ class TornadoWebSocketClient(AsyncioBlock, PulledClient):
 
         Awaited it raises what `WebSocketBaseClient.connect` does. Else `closed` is called, with 1006.
         """
-        self._check_fresh()
-        self._connector = 0
+        self._claim()
         io_loop = self.io_loop = self.io_loop or IOLoop.current()
         loop: asyncio.AbstractEventLoop = io_loop.asyncio_loop  # type: ignore[attr-defined]
         connecting = _Connecting(loop.create_future(), self)
@@ -105,16 +104,20 @@ class TornadoWebSocketClient(AsyncioBlock, PulledClient):
     async def _open(self) -> IOStreamChannel:
         """Connect and shake hands, within the time for that."""
         is_open = False
+        agreeing = self._agreeing()
         try:
             async with asyncio.timeout(self._limits.open_timeout) as scope:
+                self._call_off = called_off_by(scope)
+                self._check_wanted()
                 tls = self._tls()
-                stream = await dial(self.host, int(self.port or 0), self.unix_socket_path)
+                with self._naming():
+                    stream = await dial(self.host, int(self.port or 0), self.unix_socket_path)
                 self.io = stream if tls is None else await secure(stream, *tls)
                 channel = IOStreamChannel(self.io)
-                await self._shake_hands(channel)
+                await self._shake_hands(channel, agreeing)
                 is_open = True
         except TimeoutError as error:
-            raise (self._too_late() if scope.expired() else error) from None
+            raise (self._outcome_of(agreeing, self._broken_off()) if scope.expired() else error) from None
         finally:
             if not is_open:
                 self._give_up()

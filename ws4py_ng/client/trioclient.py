@@ -20,6 +20,7 @@ from ..transports.trio_ import (
     Nursery,
     TaskStatus,
     TrioChannel,
+    called_off_by,
     dial,
     move_on_after,
     open_kit,
@@ -79,22 +80,24 @@ class WebSocketClient(PulledClient):
 
     async def _open(self) -> TrioChannel:
         """Connect and shake hands, within the time for that."""
-        self._check_fresh()
-        self._connector = 0
+        self._claim()
         timeout = self._limits.open_timeout
         channel: TrioChannel | None = None
         is_open = False
+        agreeing = self._agreeing()
         try:
-            with move_on_after(float("inf") if timeout is None else timeout):
+            with move_on_after(float("inf") if timeout is None else timeout) as scope:
+                self._call_off = called_off_by(scope)
                 tls = self._tls()
-                stream = await dial(self.host, int(self.port or 0), self.unix_socket_path)
+                with self._naming():
+                    stream = await dial(self.host, int(self.port or 0), self.unix_socket_path)
                 channel = TrioChannel(stream)
                 if tls is not None:
                     channel = TrioChannel(await secure(stream, *tls))
-                await self._shake_hands(channel)
+                await self._shake_hands(channel, agreeing)
                 is_open = True
             if not is_open:
-                raise self._too_late()
+                raise self._outcome_of(agreeing, self._broken_off())
         finally:
             if not is_open:
                 self._give_up()

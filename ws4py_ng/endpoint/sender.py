@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from .._core import BUILD, Outbox
 from ..codes import (
     BINARY,
     CLOSE,
@@ -33,7 +34,7 @@ from ..messaging import CloseControlMessage, Message
 from ..shared import SharedMessage
 from ..states import NEXT, Event, State
 from ..streaming import Stream
-from .transport import NO_TRANSPORT, Tenant, Transport
+from .transport import NO_TRANSPORT, SENT, Tenant, Transport
 
 __all__ = ["Buffer", "Payload", "Sender"]
 
@@ -41,6 +42,10 @@ Buffer = bytes | bytearray | memoryview
 Payload = str | Buffer | Message | Iterable["str | Buffer"] | AsyncIterable["str | Buffer"]
 
 OPEN = State.OPEN
+# Whether `Outbox.put` needs no guard: see there.
+IN_ONE_STEP = BUILD == "compiled"
+# What `Outbox.put` returns if the transport comes and looks by itself.
+KEPT = 2
 # For isinstance: a union would be made anew by each call.
 BUFFERS = (bytes, bytearray)
 
@@ -54,11 +59,7 @@ class Sender:
     __slots__ = (
         "__weakref__",
         "_crowded",
-        "_fragmenting",
-        "_frames_sent",
-        "_full",
         "_outbox",
-        "_outbox_size",
         "_state",
         "_stream",
         "_tenants",
@@ -70,14 +71,9 @@ class Sender:
         self._stream = stream
         self._transport: Transport = NO_TRANSPORT
         self._state = OPEN
-        self._outbox: list[bytes] = []
-        self._outbox_size = 0
-        self._frames_sent = 0
-        self._fragmenting = False
-        # Set by a transport whose sends do not block: what a session is to wait for before it goes
-        # on, and that a sender must, as too much waits already.
+        self._outbox = Outbox()
+        # Set by a transport whose sends do not block: what a session is to wait for before it goes on.
         self._crowded: Awaitable[object] | None = None
-        self._full = False
         # Who sends to many connections, this one among them.
         self._tenants: tuple[Tenant, ...] = ()
         # So many of them have something that waits, which must not be overtaken.
@@ -95,14 +91,20 @@ class Sender:
         WebSocket is closing or closed, ValueError for bytes that are no text, and for
         anything else; BufferError beyond ``Limits.max_unsent``, if nobody awaits.
         """
-        kind = type(payload)
-        if kind is bytes:
+        if type(payload) is bytes:
             if binary:
-                return self._send_frame(BINARY, payload)  # type: ignore[arg-type]
-            return self._send_frame(TEXT, _checked_text(payload))  # type: ignore[arg-type]
-        if kind is str:
-            return self._send_frame(TEXT, payload.encode("utf-8"))  # type: ignore[union-attr]
-        return self._send_other(payload, binary)
+                opcode = BINARY
+            else:
+                opcode = TEXT
+                _checked_text(payload)
+        elif type(payload) is str:
+            opcode = TEXT
+            payload = payload.encode("utf-8")
+        else:
+            return self._send_other(payload, binary)
+        if IN_ONE_STEP and (done := self._outbox.put(opcode, payload)):
+            return SENT if done == KEPT else self._transport.written()
+        return self._send_frame(opcode, payload)
 
     def _send_other(self, payload: Payload, binary: bool) -> Any:
         if isinstance(payload, str):
@@ -118,7 +120,7 @@ class Sender:
         if isinstance(payload, Iterable) and not isinstance(payload, dict):
             return self._send_fragments(_encoded(payload, not binary), BINARY if binary else TEXT)
         if isinstance(payload, AsyncIterable):
-            if self._state is not OPEN or self._full:
+            if self._state is not OPEN or self._outbox.is_full:
                 self._refuse()
             pieces = _encoded_async(payload, not binary)
             return self._transport.fragments.send(pieces, BINARY if binary else TEXT)
@@ -126,7 +128,7 @@ class Sender:
 
     def ping(self, message: str | Buffer) -> Any:
         """Send a Ping of at most 125 bytes; the Pong comes to `ponged` (RFC 6455 5.5.2)."""
-        return self._send_control(PING, message.encode("utf-8") if isinstance(message, str) else bytes(message))
+        return self._send_control(PING, _said(message, "A Ping's message"))
 
     def close(self, code: int = NORMAL_CLOSURE, reason: str | Buffer = "") -> Any:
         """Begin the closing handshake, or answer the peer's (RFC 6455 7.1.2); once.
@@ -134,10 +136,12 @@ class Sender:
         Code 1005 sends a Close frame without a code. Raises ValueError for a code that
         must not be sent and for a reason of more than 123 bytes.
         """
+        if not hasattr(code, "__index__"):
+            raise TypeError(f"A close code is an int, got {code!r}")
         if code == NO_STATUS_RECEIVED:
             payload = b""
         elif is_sendable(code):
-            text = reason.encode("utf-8") if isinstance(reason, str) else bytes(reason)
+            text = _said(reason, "A close reason")
             if len(text) > MAX_CLOSE_REASON:
                 raise ValueError(f"A close reason has at most {MAX_CLOSE_REASON} bytes, got {len(text)}")
             text.decode("utf-8")  # a UnicodeDecodeError is a ValueError
@@ -160,19 +164,23 @@ class Sender:
 
     def _send_frame(self, opcode: int, data: Buffer, fin: bool = True) -> Any:
         transport = self._transport
+        outbox = self._outbox
         guard = transport.guard
+        waits = done = 0
         guard.acquire()  # `with` takes twice the time
         try:
-            if self._state is not OPEN or self._full:
-                self._refuse()
-            waits = self._fragmenting and opcode
-            if not waits:
-                self._frames_sent += 1
-                self._outbox_size += self._stream.encode(opcode, data, self._outbox, fin)
-                if not fin or not opcode:
-                    self._fragmenting = not fin
+            if not IN_ONE_STEP and fin and opcode and type(data) is bytes:
+                done = outbox.put(opcode, data)
+            if not done:
+                if self._state is not OPEN or outbox.is_full:
+                    self._refuse()
+                waits = outbox.is_fragmenting and opcode
+                if not waits:
+                    self._append(opcode, data, fin)
         finally:
             guard.release()
+        if done == KEPT:
+            return SENT
         if waits:
             return transport.fragments.wait(partial(self._send_frame, opcode, data, fin), len(data))
         if fin and not opcode and self._tenants:
@@ -193,14 +201,14 @@ class Sender:
             code = int.from_bytes(payload[:2], "big") if payload else NO_STATUS_RECEIVED
             return self.close(code, payload[2:])
         with self._transport.guard:
-            if self._state is not OPEN or self._full:
+            if self._state is not OPEN or self._outbox.is_full:
                 self._refuse()
             self._append(opcode, payload)
         return self._transport.written()
 
     def _send_fragments(self, pieces: Iterator[bytes], opcode: int) -> Any:
         """Send each piece when the next one shows that it is not the last."""
-        must_wait = self._fragmenting
+        must_wait = self._outbox.is_fragmenting
         if must_wait:
             return self._transport.fragments.wait(partial(self._send_fragments, pieces, opcode), 0)
         with self._transport.fragments:
@@ -215,13 +223,19 @@ class Sender:
                 return self._send_frame(opcode, last)
             except BaseException:
                 # Half a message was sent: nothing may follow it but a Close frame.
-                if self._fragmenting and self._state is OPEN:
+                if self._outbox.is_fragmenting and self._state is OPEN:
                     self.close(INTERNAL_ERROR, "A message broke off")
                 raise
 
     def _append(self, opcode: int, data: Buffer, fin: bool = True) -> None:
-        self._frames_sent += 1
-        self._outbox_size += self._stream.encode(opcode, data, self._outbox, fin)
+        pieces: list[bytes] = []
+        size = self._stream.encode(opcode, data, pieces, fin)
+        outbox = self._outbox
+        if not fin:
+            outbox.is_fragmenting = True  # before the first is there, and until the last one is
+        outbox.add(pieces, size, 1)
+        if fin and opcode == CONTINUATION:
+            outbox.is_fragmenting = False
 
     # For who sends to many: see `Transport.post`
 
@@ -230,11 +244,11 @@ class Sender:
         with self._transport.guard:
             if self._state is not State.OPEN:
                 self._refuse()
-            if self._fragmenting or self._full or self._outbox_size >= room:
+            outbox = self._outbox
+            if outbox.is_fragmenting or outbox.is_full or outbox.size >= room:
                 return False
             shared = self._stream.share(message)
-            self._outbox.append(shared.piece)
-            self._outbox_size += shared.size
+            outbox.add([shared.piece], shared.size, 0)
         return True
 
     def _part(self, code: int, reason: str) -> None:
@@ -256,13 +270,7 @@ class Sender:
 
     def _take_outbox(self) -> list[bytes]:
         with self._transport.guard:
-            return self._swap_outbox()
-
-    def _swap_outbox(self) -> list[bytes]:
-        outbox = self._outbox
-        self._outbox = []
-        self._outbox_size = 0
-        return outbox
+            return self._outbox.take()
 
     def _send_if_open(self, opcode: int, payload: bytes) -> None:
         """Send a control frame that nobody waits for: nothing, once we are closing."""
@@ -285,6 +293,8 @@ class Sender:
         if state is None:
             return False
         self._state = state
+        if state is not OPEN:
+            self._outbox.is_plain = False
         return True
 
     def _lost(self) -> None:
@@ -332,6 +342,18 @@ def _to_bytes(piece: object) -> bytes:
     if isinstance(piece, bytes | bytearray | memoryview):
         return bytes(piece)
     raise ValueError(f"Cannot send {type(piece).__name__} as a fragment: expected str or bytes")
+
+
+def _said(value: object, what: str) -> bytes:
+    """Make the bytes of what goes into a control frame; ``bytes(5)`` would be five of them."""
+    if isinstance(value, str):
+        return value.encode("utf-8")
+    if hasattr(value, "__bytes__"):
+        return bytes(value)
+    try:
+        return bytes(memoryview(value))  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{what} is str or bytes, got {value!r}") from None
 
 
 def _checked_text(payload: Buffer) -> Buffer:

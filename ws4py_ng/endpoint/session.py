@@ -29,6 +29,7 @@ from ..messaging import (
 )
 from ..states import Event, State
 from ..streaming import Stream
+from .names import Reserving
 from .sender import Sender
 from .transport import SENT
 
@@ -47,7 +48,11 @@ class Ending(NamedTuple):
     clean: bool
 
 
-class Endpoint(Sender):
+# What a connection ends with unless it is told otherwise; one for all.
+GONE = Ending(ABNORMAL_CLOSURE, "Going away", False)
+
+
+class Endpoint(Sender, Reserving):
     """Be the base of every WebSocket: subclass, and override the hooks."""
 
     __slots__ = (
@@ -101,7 +106,7 @@ class Endpoint(Sender):
         Yields an awaitable: wait for it, then send None, or throw what it raised.
         Returns how it ended. Throw into it what broke the provider.
         """
-        ending = Ending(ABNORMAL_CLOSURE, "Going away", False)
+        ending = GONE
         try:
             ending = yield from self._run_hooks()
         except BaseException:
@@ -111,7 +116,9 @@ class Endpoint(Sender):
         if pending is not None:
             try:
                 yield from self._pending(pending)
-            except Exception as error:
+            except BaseException as error:
+                if not self._is_failure(error):
+                    raise
                 self._report(error)
         return ending
 
@@ -126,12 +133,20 @@ class Endpoint(Sender):
                 if self._state is State.OPEN:  # it was another WebSocket that is closed
                     return self._failed_hook(error)
                 if self._state is not State.CLOSING:
-                    return Ending(ABNORMAL_CLOSURE, "Going away", False)
+                    return GONE
                 # A hook sent what could not be sent any more: the peer's Close is to come. Go on
                 # outside of this clause, since the error holds frames, and these the session.
                 logger.debug("%s: %s", type(self).__name__, error)
-            except Exception as error:
+            except BaseException as error:
+                if not self._is_failure(error):
+                    raise
                 return self._failed_hook(error)
+
+    def _is_failure(self, error: BaseException) -> bool:
+        """Tell whether what came out of a hook is the failure of this connection alone."""
+        if isinstance(error, Exception):
+            return True
+        return not isinstance(error, GeneratorExit) and not self._transport.ends_all(error)
 
     def _converse(self) -> Generator[Step, Any, Ending]:
         stream = self._stream
@@ -152,7 +167,10 @@ class Endpoint(Sender):
                     yield from self._pending(pending)
             elif message is None:
                 if stream.at_eof:
-                    return Ending(ABNORMAL_CLOSURE, "Going away", False)
+                    pending = self._last_turn()
+                    if pending is not None:
+                        yield from self._pending(pending)
+                    return GONE
                 try:
                     yield from stream.refill()
                 except Exception as error:
@@ -166,7 +184,7 @@ class Endpoint(Sender):
                 pending = self.ponged(message)
                 if pending is not None:
                     yield from self._pending(pending)
-        return Ending(ABNORMAL_CLOSURE, "Going away", False)  # a hook has terminated it
+        return GONE  # a hook has terminated it
 
     def _pending(self, hook: Awaitable[object]) -> Generator[Step, Any, None]:
         """Wait for an async hook. A hook that returned something else did not mean it."""
@@ -183,6 +201,14 @@ class Endpoint(Sender):
             return None
         self._begun = True
         self._advance(Event.OPENED)
+        stream, outbox = self._stream, self._outbox
+        send_frame: Any = self._send_frame
+        if stream._extension is None and send_frame.__func__ is Sender._send_frame:
+            outbox.new_mask_key = stream._new_mask_key if stream.always_mask else None
+            # In this order: another thread may close meanwhile.
+            outbox.is_plain = True
+            if self._state is not State.OPEN:
+                outbox.is_plain = False
         return self.opened()
 
     def _finish(self, code: int, reason: bytes | str) -> Awaitable[object] | None:
@@ -196,7 +222,9 @@ class Endpoint(Sender):
             tenant.ended()
         try:
             return self.closed(code, reason)
-        except Exception as error:
+        except BaseException as error:
+            if not self._is_failure(error):
+                raise
             self._report(error)
             return None
 
@@ -208,6 +236,9 @@ class Endpoint(Sender):
 
     def _peer_closed(self, closing: CloseControlMessage) -> Generator[Step, Any, Ending]:
         """Answer the peer's Close frame; a client then waits for the server to hang up (RFC 6455 7.1.1)."""
+        pending = self._last_turn()
+        if pending is not None:
+            yield from self._pending(pending)
         self._advance(Event.CLOSE_RECEIVED)
         if self._state is not State.ENDING:
             self.close(closing.code, closing.reason)
@@ -222,7 +253,7 @@ class Endpoint(Sender):
         return ending
 
     def _last_turn(self) -> Awaitable[object] | None:
-        """Let whoever receives by himself answer what came before a violation; hooks have done so."""
+        """Let whoever receives by himself answer what came before the end; hooks have done so."""
         return None
 
     def _fail(self, code: int, reason: str) -> Ending:
@@ -237,7 +268,7 @@ class Endpoint(Sender):
             self._transport.written()
         return Ending(code, reason, False)
 
-    def _failed_hook(self, error: Exception) -> Ending:
+    def _failed_hook(self, error: BaseException) -> Ending:
         self._report(error)
         return self._fail(INTERNAL_ERROR, "Internal error")
 
@@ -251,12 +282,14 @@ class Endpoint(Sender):
             return Ending(ABNORMAL_CLOSURE, str(error), False)
         self._report(error)
         error.__traceback__ = None
-        return Ending(ABNORMAL_CLOSURE, "Going away", False)
+        return GONE
 
-    def _report(self, error: Exception) -> None:
+    def _report(self, error: BaseException) -> None:
         try:
-            self.unhandled_error(error)
-        except Exception:
+            self.unhandled_error(error if isinstance(error, Exception) else _failure(self, error))
+        except BaseException as worse:
+            if not self._is_failure(worse):
+                raise
             logger.exception("%s.unhandled_error failed", type(self).__name__)
 
     def _tick(self, now: float) -> float:
@@ -267,6 +300,13 @@ class Endpoint(Sender):
         if self._state is State.OPEN:
             return self._keepalive.tick(now, self._send_ping, self._send_pong)
         return self._keepalive.closing(now)
+
+
+def _failure(endpoint: Endpoint, error: BaseException) -> Exception:
+    """Say by an Exception, which is what `unhandled_error` takes, that a hook or a function let out what is none."""
+    failure = RuntimeError(f"{type(endpoint).__name__} let {type(error).__name__} out")
+    failure.__cause__ = error
+    return failure
 
 
 def _shortened(reason: str) -> bytes:

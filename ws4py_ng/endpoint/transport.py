@@ -63,6 +63,10 @@ class Transport(Protocol):
     def now(self) -> float:
         """Return the time in seconds of a monotonic clock."""
 
+    def ends_all(self, error: BaseException) -> bool:
+        """Tell whether what a hook raised, no Exception, ends whoever drives the connection: a thread, a task, the
+        program. Else it is a failure of the hook."""
+
     # For who sends to many, and waits for none of them
 
     @property
@@ -134,6 +138,9 @@ class _NoTransport:
 
     def now(self) -> float:
         return 0.0
+
+    def ends_all(self, error: BaseException) -> bool:
+        return True
 
     home = None
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from .permessage_deflate import PerMessageDeflate, PerMessageDeflateFactory
+from ..limits import Limits
+from .negotiation import PerMessageDeflateFactory
+from .permessage_deflate import PerMessageDeflate
 
 __all__ = ["Extension", "PerMessageDeflate", "PerMessageDeflateFactory"]
 
@@ -29,6 +31,10 @@ class Extension(Protocol):
     @property
     def rsv(self) -> int:
         """Give the RSV bit that marks a coded message, as it stands in a frame's first byte."""
+        ...
+
+    def bound(self, limits: Limits) -> None:
+        """Take note of what may be spent; called once, before the first message."""
         ...
 
     def should_compress(self, size: int, final: bool = True) -> bool:

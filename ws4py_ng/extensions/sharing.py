@@ -10,11 +10,12 @@ for a short message, and the next message of that connection's own some of its r
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Hashable
 
 from . import Extension
-from .permessage_deflate import _EMPTY, _TAIL, PerMessageDeflate
+from .engines import current
+from .kept import KEPT
+from .permessage_deflate import EMPTY, SYNC_FLUSH, TAIL, PerMessageDeflate
 
 __all__ = ["compress_alone", "follow", "setting"]
 
@@ -30,13 +31,14 @@ def setting(extension: Extension, size: int) -> Hashable:
 
 def compress_alone(codec: PerMessageDeflate, payload: bytes) -> bytes:
     """Deflate a whole message that refers to nothing before it."""
-    deflater = zlib.compressobj(codec.level, zlib.DEFLATED, -codec.own_window_bits, codec.mem_level)
+    engine = current().kept[codec.level]
+    deflater = engine.deflater(codec.level, codec.own_window_bits, codec.mem_level)
     data = deflater.compress(payload)
-    return data + deflater.flush(zlib.Z_SYNC_FLUSH)[: -len(_TAIL)] or _EMPTY
+    return data + deflater.flush(SYNC_FLUSH)[: -len(TAIL)] or EMPTY
 
 
 def follow(codec: PerMessageDeflate, payload: bytes) -> None:
     """Take note that the peer is sent a message that `compress_alone` has deflated; in wire order."""
     if not codec.own_no_context_takeover:
-        codec._deflater = None
-        codec._sent = payload[-(1 << codec.own_window_bits) :]
+        KEPT.take(codec._key)  # it has not seen this
+        codec._sent = payload[-codec._primed_size :]

@@ -26,7 +26,8 @@ def receive_body(response: Response, leftover: bytes = b"", limit: int = MAX_BOD
     """Read the body behind a head; return ``limit`` bytes of it at most, chunks joined.
 
     ``leftover`` is what came with the head. The end of the body is where Content-Length or
-    the last chunk says, or the end of file. It may be complete before anything is asked for.
+    the last chunk says, the end of file, or where an OSError is thrown in. It may be complete
+    before anything is asked for.
     """
     if response.status < 200 or response.status in _NO_BODY:
         return b""
@@ -47,7 +48,10 @@ def receive_body(response: Response, leftover: bytes = b"", limit: int = MAX_BOD
 def _fill(data: bytearray, size: int) -> Generator[int, Chunk, bool]:
     """Read until there are ``size`` bytes; tell whether there are."""
     while len(data) < size:
-        chunk = yield size - len(data)
+        try:
+            chunk = yield size - len(data)
+        except OSError:  # thrown in: what came is of more use than why there is no more
+            return False
         if not len(chunk):
             return False
         data += chunk

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 from .head import Request
 
-__all__ = ["environ_of", "path_and_query"]
+__all__ = ["environ_of", "path_below", "split_target"]
+
+# What nearly all requests say, as one object for all connections.
+_COMMON = {text: text for text in ("GET", "websocket", "Upgrade", "keep-alive, Upgrade", "13", "no-cache")}
 
 
 def environ_of(request: Request, scheme: str, local: Any, peer: Any) -> dict[str, Any]:
@@ -16,11 +19,11 @@ def environ_of(request: Request, scheme: str, local: Any, peer: Any) -> dict[str
 
     ``local`` and ``peer`` are socket addresses; a Unix socket's path or None is fine.
     """
-    path, query = path_and_query(request)
+    _, path, query = split_target(request.target)
     environ: dict[str, Any] = {
-        "REQUEST_METHOD": request.method,
+        "REQUEST_METHOD": _COMMON.get(request.method, request.method),
         "SCRIPT_NAME": "",
-        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1") if "%" in path else path,
         "QUERY_STRING": query,
         "RAW_URI": request.target,
         "SERVER_PROTOCOL": request.version,
@@ -35,7 +38,7 @@ def environ_of(request: Request, scheme: str, local: Any, peer: Any) -> dict[str
             continue  # it could pass for the header with "-", which a proxy has checked
         key = _key_of(name)
         joint = "; " if key == "HTTP_COOKIE" else ", "
-        environ[key] = f"{environ[key]}{joint}{value}" if key in environ else value
+        environ[key] = f"{environ[key]}{joint}{value}" if key in environ else _COMMON.get(value, value)
     return environ
 
 
@@ -46,12 +49,22 @@ def _key_of(name: str) -> str:
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
-def path_and_query(request: Request) -> tuple[str, str]:
-    """Split the target, of which the whole URL is a valid form (RFC 9112 3.2.2)."""
-    target = request.target
+def split_target(target: str) -> tuple[str, str, str]:
+    """Split a target into what is before its path, the path and the query; the whole URL is valid (RFC 9112 3.2.2)."""
+    before, rest = "", target
     if not target.startswith("/"):
         rest = target.partition("://")[2]
         start = min((i for i in (rest.find("/"), rest.find("?")) if i >= 0), default=len(rest))
-        target = rest[start:]
-    path, _, query = target.partition("?")
-    return path or "/", query
+        rest = rest[start:]
+        before = target[: len(target) - len(rest)]
+    path, _, query = rest.partition("?")
+    return before, path or "/", query
+
+
+def path_below(sent: str, root: str, quoted: str) -> str:
+    """Give the path below a mount as it was sent, where ``sent``, the whole path, still tells; else ``quoted``.
+
+    The host has decoded the path, and somebody may have changed it since: ``quoted`` is what it means now.
+    """
+    below = "/" + sent.split("/", root.rstrip("/").count("/") + 1)[-1]
+    return below if unquote(below) == unquote(quoted) else quoted

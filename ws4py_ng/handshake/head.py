@@ -20,6 +20,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass, field
+from functools import cache
 from http import HTTPStatus
 from typing import ClassVar, Final, TypeAlias
 
@@ -42,11 +43,12 @@ _TARGET = re.compile(r"[\x21-\x7e]+")
 _VERSION = re.compile(r"HTTP/[0-9]\.[0-9]")
 _TCHAR = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _FIRST_BYTE = re.compile(_TCHAR)
-_REQUEST_LINE = re.compile(rb"(%b+) ([\x21-\x7e]+) (HTTP/[0-9]\.[0-9])" % _TCHAR)
+_REQUEST_LINE = re.compile(rb"%b+ [\x21-\x7e]+ HTTP/[0-9]\.[0-9]" % _TCHAR)
 _STATUS_LINE = re.compile(rb"(HTTP/[0-9]\.[0-9]) ([1-9][0-9]{2})(?: (.*))?")
 _HEADER = re.compile(rb"(%b+)([ \t]*):(.*)" % _TCHAR)
 # A head without its first line and the empty one, in which there is nothing to be said against.
-_GOOD_HEADERS = re.compile(rb"(?:%b+:[\t\x20-\x7e\x80-\xff]*\r\n)*" % _TCHAR)
+_GOOD_HEADERS = re.compile(rb"(?:%b+:[\t\x20-\x7e\x80-\xff]*\r\n)*+" % _TCHAR)
+_GOOD_HEADER = re.compile(r"([^:]+):([^\r]*)\r\n")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 # What is wrong with a line that is no header; the first that matches says it.
 _HEADER_FAULTS: Final = (
@@ -56,6 +58,7 @@ _HEADER_FAULTS: Final = (
 )
 
 
+@cache
 def _standard_phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
@@ -87,7 +90,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Hold a response. A ``reason`` of None stands for the standard phrase of the status."""
+    """Hold a response. A ``reason`` of None stands for the standard phrase of the status.
+
+    Raises ValueError and TypeError for what could not be sent.
+    """
 
     status: int
     headers: Headers = field(default_factory=Headers)
@@ -96,6 +102,12 @@ class Response:
     version: str = HTTP_1_1
 
     def __post_init__(self) -> None:
+        if not isinstance(self.status, int):
+            raise TypeError(f"status is {self.status!r}, expected an int")
+        if not isinstance(self.body, Chunk):
+            raise TypeError(f"body is {type(self.body).__name__}, expected bytes")
+        if type(self.headers) is not Headers:  # pairs and a mapping will do
+            object.__setattr__(self, "headers", Headers(self.headers))
         if not 100 <= self.status <= 999:
             raise ValueError(f"status {self.status!r}, expected three digits")
         if self.reason is not None and not is_field_value(self.reason):
@@ -117,7 +129,7 @@ class Response:
 
 
 def _check_version(version: str) -> None:
-    if not _VERSION.fullmatch(version):
+    if version != HTTP_1_1 and not _VERSION.fullmatch(version):
         raise ValueError(f"version {version!r}, expected {HTTP_1_1!r}")
 
 
@@ -170,7 +182,7 @@ class _Head(ABC):
     forgives_blanks: ClassVar[bool] = False  # before the colon
 
     def __init__(self, limits: Limits, spent: int = 0) -> None:
-        self.headers = Headers()
+        self.headers = Headers.checked([])
         self.version = HTTP_1_1
         self.spent = spent  # bytes in complete lines
         self._limits = limits
@@ -208,17 +220,14 @@ class _Head(ABC):
         first_line, _, fields = head.partition(b"\r\n")
         if len(head) + 2 > limits.max_head_size - self.spent or not _GOOD_HEADERS.fullmatch(fields):
             return False
-        lines = fields.decode("latin-1").split("\r\n")[:-1]
-        longest = max(map(len, lines), default=0)
-        if len(lines) > limits.max_headers or max(longest, len(first_line)) > limits.max_line_size:
+        if len(head) > limits.max_line_size and max(map(len, head.split(b"\r\n"))) > limits.max_line_size:
             return False
         self.check_begin(first_line[:_MAX_SHOWN])
-        if _CONTROL.search(first_line):
+        pairs = _GOOD_HEADER.findall(fields.decode("latin-1"))
+        if len(pairs) > limits.max_headers or _CONTROL.search(first_line):
             return False
         self.take_first_line(first_line)
-        for line in lines:
-            name, _, value = line.partition(":")
-            self.headers.add_checked(name, value)
+        self.headers = Headers.checked([(name, value.strip(" \t")) for name, value in pairs])
         self.spent += len(head) + 2
         return True
 
@@ -304,11 +313,11 @@ class _RequestHead(_Head):
             raise HandshakeError(f"not an HTTP request{_shown(begin)}", self.malformed)
 
     def take_first_line(self, line: bytes) -> None:
-        match = _REQUEST_LINE.fullmatch(line)
-        if match is None:
+        if not _REQUEST_LINE.fullmatch(line):
             raise self.fault("a bad request line, expected 'GET /path HTTP/1.1' (RFC 9112 3)")
-        self.method, self.target, self.version = (part.decode("ascii") for part in match.groups())
-        if self.version != HTTP_1_1:
+        self.method, self.target, self.version = line.decode("ascii").split(" ")
+        # Another 1.x is read the same way (RFC 9110 2.5); only a WebSocket needs 1.1, which `negotiate` sees to.
+        if not self.version.startswith("HTTP/1."):
             raise HandshakeError(f"the request is {self.version}, expected {HTTP_1_1} (RFC 6455 4.1)", 505)
 
 

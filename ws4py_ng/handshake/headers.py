@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, TypeAlias, overload
+from typing import Final, Self, TypeAlias, overload
 
 __all__ = ["HeaderSource", "Headers", "checked_tokens", "is_field_value", "is_token", "shown"]
 
@@ -71,12 +71,29 @@ class Headers:
         for name, value in source.items() if isinstance(source, Mapping) else source:
             self.add(name, value)
 
+    @classmethod
+    def checked(cls, pairs: list[tuple[str, str]]) -> Self:
+        """Make headers of pairs that are known to be good and without blanks around the values."""
+        self = cls.__new__(cls)
+        self._pairs = pairs
+        index: dict[str, list[str]] = {}
+        self._index = index
+        for name, value in pairs:
+            key = name.lower()
+            if key in index:
+                index[key].append(value)
+            else:
+                index[key] = [value]
+        return self
+
     def add(self, name: str, value: str) -> None:
         """Append a field; blanks around the value are dropped.
 
-        Raises ValueError for what would start another header, or a body. The value is not
-        shown: it may be a secret.
+        Raises ValueError for what would start another header, or a body, and TypeError for what
+        is no str. The value is not shown: it may be a secret.
         """
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"header {name!r} has a value of {type(value).__name__}, expected both to be str")
         if not is_token(name):
             raise ValueError(f"header name {name!r} is not a token (RFC 9110 5.6.2)")
         if not is_field_value(value):
@@ -102,13 +119,19 @@ class Headers:
         """Give every value of this name, in order."""
         return list(self._index.get(name.lower(), ()))
 
+    def values(self, key: str) -> Sequence[str]:
+        """Give the same for a name in lower case, without a copy."""
+        return self._index.get(key, ())
+
     def tokens(self, name: str, *, lower: bool = False) -> list[str]:
         """Give the members of a comma-separated list that may span several lines.
 
         Empty members do not count (RFC 9110 5.6.1.2). Not for values with quoted strings.
         """
-        members = [member.strip(_BLANKS) for value in self.get_all(name) for member in value.split(",")]
-        return [member.lower() if lower else member for member in members if member]
+        text = ",".join(self._index.get(name.lower(), ()))
+        if lower:
+            text = text.lower()
+        return [member for item in text.split(",") if (member := item.strip(_BLANKS))]
 
     def items(self) -> list[tuple[str, str]]:
         """Give all pairs, in order."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..exc import HandshakeError
 from ..extensions.header import format_extensions
 from .agreement import ServerExtension, accept_offers
-from .head import HTTP_1_1, Request, Response
+from .head import HTTP_1_1, SWITCHING_PROTOCOLS, Request, Response
 from .headers import Headers, HeaderSource, checked_tokens, is_field_value, is_token, shown
 from .keys import WEBSOCKET, WEBSOCKET_VERSION, accept_for, is_key
 from .origin import OriginRule, check_origins, is_allowed, is_host
@@ -111,27 +111,25 @@ def negotiate(request: Request, policy: ServerPolicy = DEFAULT_POLICY) -> Accept
         rule(request, policy)
     subprotocol = _choose_subprotocol(_offered_protocols(request), policy)
     try:
-        offers = request.headers.get_all("Sec-WebSocket-Extensions")
-        answer, extensions = accept_offers(offers, policy.extensions)
+        offers = request.headers.values("sec-websocket-extensions")
+        answer, extensions = accept_offers(offers, policy.extensions) if offers else ([], [])
     except ValueError as error:
         raise _bad_request(f"bad Sec-WebSocket-Extensions: {error}") from error
-    headers = Headers(
-        [
-            ("Upgrade", WEBSOCKET),
-            ("Connection", "Upgrade"),
-            ("Sec-WebSocket-Accept", accept_for(request.headers.get("Sec-WebSocket-Key", ""))),
-        ]
-    )
+    pairs = [
+        ("Upgrade", WEBSOCKET),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", accept_for(request.headers.values("sec-websocket-key")[0])),
+    ]
     if subprotocol is not None:
-        headers.add("Sec-WebSocket-Protocol", subprotocol)
+        pairs.append(("Sec-WebSocket-Protocol", subprotocol))
     if answer:
-        headers.add("Sec-WebSocket-Extensions", format_extensions(answer))
+        pairs.append(("Sec-WebSocket-Extensions", format_extensions(answer)))
     if policy.server is not None:
-        headers.add("Server", policy.server)
-    more: Any = policy.headers  # Headers, which were checked when the policy was made
-    for name, value in more:
-        headers.add_checked(name, value)
-    return Accepted(Response(HTTPStatus.SWITCHING_PROTOCOLS.value, headers), subprotocol, extensions)
+        pairs.append(("Server", policy.server.strip(" \t")))
+    more: Any = policy.headers  # Headers, which were checked when the policy was made, as was all else
+    pairs += more
+    response = Response(SWITCHING_PROTOCOLS, Headers.checked(pairs))
+    return Accepted(response, subprotocol, extensions)
 
 
 def negotiate_hosted(request: Request, policy: ServerPolicy = DEFAULT_POLICY) -> str | None:
@@ -191,7 +189,7 @@ def _check_method(request: Request, policy: ServerPolicy) -> None:
 
 
 def _check_host(request: Request, policy: ServerPolicy) -> None:
-    hosts = request.headers.get_all("Host")
+    hosts = request.headers.values("host")
     if len(hosts) != 1 or not is_host(hosts[0]):
         raise _bad_request(f"Host is {shown(hosts)}, expected one host[:port] (RFC 9112 3.2)")
 
@@ -213,39 +211,39 @@ def _check_target(request: Request, policy: ServerPolicy) -> None:
 
 def _check_upgrade(request: Request, policy: ServerPolicy) -> None:
     if not is_websocket_request(request):
-        got = shown(request.headers.get_all("Upgrade"))
+        got = shown(request.headers.values("upgrade"))
         raise _upgrade_required(f"Upgrade is {got}, expected 'websocket': open this with ws:// or wss://")
 
 
 def _check_connection(request: Request, policy: ServerPolicy) -> None:
     if "upgrade" not in request.headers.tokens("Connection", lower=True):
-        got = shown(request.headers.get_all("Connection"))
+        got = shown(request.headers.values("connection"))
         raise _bad_request(f"Connection is {got}, expected 'Upgrade' (RFC 6455 4.2.1); does a proxy drop it?")
 
 
 def _check_websocket_version(request: Request, policy: ServerPolicy) -> None:
-    versions = request.headers.get_all("Sec-WebSocket-Version")
-    if versions != [WEBSOCKET_VERSION]:
+    versions = request.headers.values("sec-websocket-version")
+    if len(versions) != 1 or versions[0] != WEBSOCKET_VERSION:
         raise _upgrade_required(f"Sec-WebSocket-Version is {shown(versions)}, expected '{WEBSOCKET_VERSION}'")
 
 
 def _check_key(request: Request, policy: ServerPolicy) -> None:
-    keys = request.headers.get_all("Sec-WebSocket-Key")
+    keys = request.headers.values("sec-websocket-key")
     if len(keys) != 1 or not is_key(keys[0]):
         raise _bad_request(f"Sec-WebSocket-Key is {shown(keys)}, expected one of 16 bytes in base64 (RFC 6455 4.1)")
 
 
 def _check_no_body(request: Request, policy: ServerPolicy) -> None:
     """Refuse a body: what one peer takes for a body is frames to another (request smuggling)."""
-    if "Transfer-Encoding" in request.headers:
+    if request.headers.values("transfer-encoding"):
         raise _bad_request("a Transfer-Encoding, expected a request without a body")
-    lengths = request.headers.get_all("Content-Length")
-    if lengths and lengths != ["0"]:
+    lengths = request.headers.values("content-length")
+    if lengths and (len(lengths) > 1 or lengths[0] != "0"):
         raise _bad_request(f"Content-Length is {shown(lengths)}, expected a request without a body")
 
 
 def _check_no_expectation(request: Request, policy: ServerPolicy) -> None:
-    expected = request.headers.get_all("Expect")
+    expected = request.headers.values("expect")
     if expected:
         raise HandshakeError(
             f"Expect is {shown(expected)}, expected none without a body (RFC 9110 10.1.1)",
@@ -254,12 +252,13 @@ def _check_no_expectation(request: Request, policy: ServerPolicy) -> None:
 
 
 def _check_origin(request: Request, policy: ServerPolicy) -> None:
-    origins = request.headers.get_all("Origin")
+    origins = request.headers.values("origin")
+    if not origins:
+        return  # no browser: nobody's site
     if len(origins) > 1:
         raise _bad_request(f"Origin is {shown(origins)}, expected one at most (RFC 6454 7.3)")
-    origin = origins[0] if origins else None
     host = request.headers.get("Host", "")
-    if not is_allowed(origin, host, policy.origins):
+    if not is_allowed(origins[0], host, policy.origins):
         raise HandshakeError(
             f"Origin is {shown(origins)}, expected that of {shown([host])} or one in the server's 'origins'",
             HTTPStatus.FORBIDDEN.value,
@@ -268,6 +267,8 @@ def _check_origin(request: Request, policy: ServerPolicy) -> None:
 
 def _check_protocols(request: Request, policy: ServerPolicy) -> None:
     offered = _offered_protocols(request)
+    if not offered:
+        return
     if not all(map(is_token, offered)) or len(set(offered)) < len(offered):
         got = shown(offered)
         raise _bad_request(f"Sec-WebSocket-Protocol is {got}, expected tokens, each once (RFC 6455 4.1)")
@@ -290,7 +291,7 @@ _RULES: Final[tuple[Callable[[Request, ServerPolicy], None], ...]] = (
 
 
 def _offered_protocols(request: Request) -> list[str]:
-    return request.headers.tokens("Sec-WebSocket-Protocol")
+    return request.headers.tokens("Sec-WebSocket-Protocol") if request.headers.values("sec-websocket-protocol") else []
 
 
 def _choose_subprotocol(offered: list[str], policy: ServerPolicy) -> str | None:

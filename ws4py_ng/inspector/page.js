@@ -58,13 +58,13 @@ function content(trace, row) {
 function fillConnection(element, index) {
   const about = state.capture.connections[index];
   const [client, server] = about.total;
-  const bad = about.violations.length || about.heads.some((head) => head.fault);
-  element.className = `cells${bad ? " bad" : ""}`;
+  const wrong = about.violations.length ? count(about.violations.length, "violation") : about.heads.some((head) => head.fault) && "bad handshake";
+  element.className = `cells${wrong ? " bad" : ""}`;
   const cells = [
     `${about.connection}`,
     oneLine(about.target) || about.role,
     count(client.frames + server.frames, "frame"),
-    bad ? `! ${count(about.violations.length, "violation")}` : oneLine(about.closed) || "not closed",
+    wrong ? `! ${wrong}` : oneLine(about.closed) || "not closed",
   ];
   while (element.childElementCount < 4) element.append(el("span"));
   cells.forEach((text, place) => (element.children[place].textContent = cut(text, MOST_WORDS)));
@@ -105,6 +105,12 @@ function describe(about) {
   );
 }
 
+// Nothing for a time that no calendar has, as in a file that is damaged.
+function date(seconds) {
+  const found = new Date(seconds * 1000);
+  return isNaN(found) ? "" : found.toISOString().replace(/\.\d+Z/, " UTC").replace("T", " ");
+}
+
 function facts(about) {
   const [client, server] = about.total;
   const sent = (total) => `${count(total.messages, "message")}, ${size(total.size)}`;
@@ -113,7 +119,7 @@ function facts(about) {
   const found = [
     ["From the client", sent(client), wire(client)],
     ["From the server", sent(server), wire(server)],
-    ["Lasted", span(about.lasted), about.began ? new Date(about.began * 1000).toISOString().replace(/\.\d+Z/, " UTC").replace("T", " ") : ""],
+    ["Lasted", span(about.lasted), about.began ? date(about.began) : ""],
   ];
   if (about.longest_gap) found.push(["Longest gap", jumper(about.longest_gap[0], span(about.longest_gap[1])), `before frame ${about.longest_gap[0]}`]);
   if (about.pings) {

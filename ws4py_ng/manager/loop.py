@@ -27,7 +27,7 @@ from time import monotonic
 from typing import Any
 
 from ..endpoint import Endpoint
-from ..transports.blocking import BlockingTransport
+from ..transports.blocking import THREADS, BlockingTransport
 from ..transports.channels import LINGER
 from ..transports.managed import ManagedTransport
 
@@ -205,7 +205,9 @@ class Loop:
         """Let one connection have its turn; whatever nonsense it makes of that ends it, and no other."""
         try:
             turn(fd, *args)
-        except Exception:
+        except BaseException as error:
+            if THREADS.ends_all(error):
+                raise
             ws = self.websockets.get(fd)
             leaving = self._leaving.get(fd)
             ws = leaving.websocket if ws is None and leaving is not None else ws
@@ -336,13 +338,15 @@ class Loop:
             done = True
         elif leaving.half_closed:
             done = transport.see_off()
-        elif transport.catch_up():
+        elif not transport.catch_up():
+            done = False
+            self._listen(fd, ws, transport)
+        elif transport.being_written:  # our Close frame, by another thread: no poller tells when it is done
+            done = False
+        else:
             done = transport.half_close()
             leaving.half_closed = True
             leaving.deadline = monotonic() + LINGER
-            self._listen(fd, ws, transport)
-        else:
-            done = False
             self._listen(fd, ws, transport)
         if done:
             with self.lock:
@@ -356,14 +360,18 @@ class Loop:
         """Take a step with one websocket; what goes wrong there ends nothing else."""
         try:
             return bool(step())
-        except Exception:
+        except BaseException as error:
+            if THREADS.ends_all(error):
+                raise
             logger.exception("Terminating websocket %s", type(ws).__name__)
             return False
 
     def _terminate(self, ws: Any) -> None:
         try:
             ws.terminate()
-        except Exception:
+        except BaseException as error:
+            if THREADS.ends_all(error):
+                raise
             logger.exception("Terminating websocket %s failed", type(ws).__name__)
         if getattr(ws, "_is_running", False):
             with self.lock:

@@ -13,6 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from .announcer import Announcer
 from .bus import Bus
 from .member import Member, Subscription
 from .status import Presence
@@ -39,16 +40,26 @@ class Books:
         self._idle: OrderedDict[str, None] = OrderedDict()
         self._members: dict[int, Member] = {}
         self._gone: deque[Member | int] = deque()
+        self._announcer: Announcer | None = None
+        self._closed = False
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("The hub is closed: make another")
 
     @contextmanager
     def _books(self) -> Iterator[None]:
-        """Hold the lock; before and after, strike out who has ended, perhaps in this very thread."""
-        if self._gone:
-            self._strike_out()
-        with self._lock:
-            yield
-        if self._gone:
-            self._strike_out()
+        """Hold the lock, when all are struck out who have ended before; again at the end, as it may be this thread."""
+        left: list[Subscription] = []
+        try:
+            with self._lock:
+                if self._gone:
+                    left = self._struck_out()
+                yield
+        finally:
+            self._tell_left(left)
+            if self._gone:
+                self._strike_out()
 
     def _forget(self, member: Member) -> None:
         """Strike out a member. May be called by the garbage collector, that is to say, at any time."""
@@ -58,18 +69,22 @@ class Books:
     def _strike_out(self) -> None:
         # Who cannot get the lock leaves it to who has it, and looks again when he lets it go.
         while self._gone and self._lock.acquire(blocking=False):
-            left: list[Subscription] = []
             try:
-                gone = self._gone.popleft()
-                member = self._members.get(gone) if isinstance(gone, int) else gone
-                if member is not None and (member is gone or member.ws() is None):
-                    for topic in list(member.subscriptions):
-                        left += self._remove(member, topic)
-            except IndexError:
-                continue
+                left = self._struck_out()
             finally:
                 self._lock.release()
-            self._tell(self._left, left)
+            self._tell_left(left)
+
+    def _struck_out(self) -> list[Subscription]:
+        """Strike out who has ended; the lock is held."""
+        left: list[Subscription] = []
+        while self._gone:
+            gone = self._gone.popleft()
+            member = self._members.get(gone) if isinstance(gone, int) else gone
+            if member is not None and (member is gone or member.ws() is None):
+                for topic in list(member.subscriptions):
+                    left += self._remove(member, topic)
+        return left
 
     def _topic(self, name: str) -> Topic:
         topic = self._topics.get(name)
@@ -77,10 +92,24 @@ class Books:
             topic = self._topics[name] = Topic(self._history, self._history_bytes)
         return topic
 
+    def _add(self, found: Subscription) -> Topic:
+        found.member.subscriptions[found.topic] = found
+        topic = self._topic(found.topic)
+        if topic.is_idle:
+            self._idle.pop(found.topic, None)
+            self._bus.subscribe(found.topic)
+        topic.add(found)
+        if self._announcer is not None:
+            self._announcer.note(found, True)
+        return topic
+
     def _remove(self, member: Member, name: str) -> list[Subscription]:
         found = member.subscriptions.pop(name, None)
         if found is None:
             return []
+        found.has_ended = True
+        if self._announcer is not None:
+            self._announcer.note(found, False)
         topic = self._topics[name]
         topic.remove(member.key)
         if topic.is_idle:
@@ -91,7 +120,7 @@ class Books:
             ws = member.ws()
             if ws is not None:
                 member.leave(ws)
-        return [found]
+        return [found] if found.is_known else []
 
     def _retire(self, name: str, topic: Topic) -> None:
         """Keep a topic that nobody is in for its history, if there is one, and not too many such.
@@ -107,11 +136,13 @@ class Books:
             oldest, _ = self._idle.popitem(last=False)
             del self._topics[oldest]
 
-    def _tell(self, event: Event | None, subscriptions: Iterable[Subscription]) -> None:
-        if event is None:
-            return
+    def _tell_left(self, subscriptions: Iterable[Subscription]) -> None:
         for each in subscriptions:
+            self._tell(self._left, Presence(each.topic, each.info, each.member.ws()))
+
+    def _tell(self, event: Event | None, presence: Presence) -> None:
+        if event is not None:
             try:
-                event(Presence(each.topic, each.info, each.member.ws()))
+                event(presence)
             except Exception:
                 logger.exception("A hub's %s failed", getattr(event, "__name__", "event"))

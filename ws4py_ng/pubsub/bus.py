@@ -7,10 +7,12 @@ library of that name.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from types import MethodType
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from ..shared import SharedMessage
 
@@ -25,7 +27,7 @@ class Outcome(StrEnum):
     QUEUED = "queued"
     """The bus is away. It will be sent when that is back."""
     REFUSED = "refused"
-    """The bus is away, and as much as may wait for it does. It will not be sent."""
+    """It will not be sent: the bus is away, and as much as may wait for it does; or this is more than it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class BusStatus:
     queued: int = 0
     """Publishes that wait for the bus."""
     refused: int = 0
+    """Publishes that were not sent, as too much waited or the broker did not take them."""
     reconnects: int = 0
     duplicates: int = 0
     """Publishes that came twice, and were passed on once."""
@@ -58,10 +61,11 @@ class Publication(NamedTuple):
 Receive = Callable[[str, Publication, str], None]
 # Called when the bus is away, or back.
 Moved = Callable[[bool], None]
-# Called with what a stream held, oldest first, and where each of it stands.
-Fetched = Callable[[list[tuple[SharedMessage, str]]], None]
+# Called with what a stream held, oldest first, and where each of it stands; None if it could not be asked.
+Fetched = Callable[[list[tuple[SharedMessage, str]] | None], None]
 
 
+@runtime_checkable
 class Bus(Protocol):
     """Carry publishes to the hubs of other processes; from any thread, and none of it waits."""
 
@@ -102,7 +106,8 @@ class MemoryBus:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._receivers: list[Receive] = []
+        # A hub that nobody has any more takes no part.
+        self._receivers: list[Callable[[], Receive | None]] = []
 
     @property
     def status(self) -> BusStatus:
@@ -110,9 +115,10 @@ class MemoryBus:
         return BusStatus()
 
     def open(self, receive: Receive, moved: Moved) -> None:
-        """Let one more hub take part."""
+        """Let one more hub take part, as long as it is there."""
+        made = weakref.WeakMethod(receive) if isinstance(receive, MethodType) else lambda: receive
         with self._lock:
-            self._receivers.append(receive)
+            self._receivers = [*(each for each in self._receivers if each() is not None), made]
 
     def subscribe(self, topic: str) -> None:
         """Do nothing: a hub passes over what nobody there wants."""
@@ -124,8 +130,10 @@ class MemoryBus:
         """Hand it to every hub at once; its own knows it again."""
         receivers = self._receivers
         if len(receivers) > 1:
-            for receive in receivers.copy():
-                receive(topic, publication, "")
+            for reference in receivers:
+                receive = reference()
+                if receive is not None:
+                    receive(topic, publication, "")
         return Outcome.SENT
 
     def check_offset(self, offset: str) -> None:

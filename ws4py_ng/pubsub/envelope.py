@@ -6,12 +6,14 @@ By the first two a bus knows its own messages again, and those that it has seen 
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import suppress
 from struct import Struct
 from typing import NamedTuple
 
 from ..codes import BINARY, TEXT
+from ..shared import SharedMessage
 
-__all__ = ["Envelope", "Seen"]
+__all__ = ["Envelope", "Seen", "unpack_all"]
 
 _HEAD = Struct("!B8sQB")
 VERSION = 1
@@ -60,3 +62,15 @@ class Seen:
         if len(last) > MAX_ORIGINS:
             last.popitem(last=False)
         return True
+
+
+def unpack_all(entries: list[tuple[bytes, str]]) -> list[tuple[SharedMessage, str]]:
+    """Read what a stream has kept, each message once; what no hub has made is passed over."""
+    seen = Seen()
+    found: list[tuple[SharedMessage, str]] = []
+    for raw, offset in entries:
+        with suppress(ValueError):
+            envelope = Envelope.unpack(raw)
+            if seen.is_new(envelope):
+                found.append((SharedMessage(envelope.opcode, envelope.data), offset))
+    return found

@@ -16,14 +16,16 @@ import asyncio
 import logging
 import random
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from math import inf
 from typing import Any, NamedTuple
 
 from ..shared import SharedMessage
 from .bus import BusStatus, Fetched, Moved, Outcome, Publication, Receive
-from .envelope import Envelope, Seen
+from .checks import check_whole
+from .envelope import Envelope, Seen, unpack_all
 
 __all__ = ["Line"]
 
@@ -33,6 +35,8 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 # Publishes that are sent in one go.
 BATCH = 500
+# So many topics are remembered that everybody has left: what is sent again is not delivered to who comes back.
+MAX_LEFT = 1024
 # Seconds in which a bus that is closed may send what waits.
 LAST_WORDS = 1.0
 # Seconds after which a task that goes on is cancelled again.
@@ -46,10 +50,10 @@ class _Waiting(NamedTuple):
 
 
 class _Order(NamedTuple):
-    """Say what is to be done; what a topic is about is done anyway when the broker comes back."""
+    """Say what is to be done, or ``give_up`` if the broker goes before; without that, it is done when it is back."""
 
     run: Callable[[], Coroutine[Any, Any, None]]
-    is_of_session: bool
+    give_up: Callable[[], None] | None = None
 
 
 class Line:
@@ -62,10 +66,11 @@ class Line:
     ordered = False
     # What the broker's library raises when it is away.
     errors: tuple[type[Exception], ...] = (OSError,)
+    # Bytes of a publish that the broker takes, as far as is known; what is more is refused.
+    largest: float = inf
 
     def __init__(self, *, max_queued: int = 10_000, max_queued_bytes: int = 16 * 1024 * 1024) -> None:
-        if max_queued < 1 or max_queued_bytes < 1:
-            raise ValueError(f"max_queued is {max_queued!r}, max_queued_bytes {max_queued_bytes!r}: expected 1 or more")
+        check_whole(1, max_queued=max_queued, max_queued_bytes=max_queued_bytes)
         self._max_queued = max_queued
         self._max_queued_bytes = max_queued_bytes
         self._receive: Receive = lambda topic, publication, offset: None
@@ -76,7 +81,10 @@ class Line:
         self._number = 0
         self._own: dict[int, tuple[str, Publication]] = {}  # of an ordered bus: what has not come back yet
         self._early: set[int] = set()  # of these, what our members have already
+        self._at_once: deque[tuple[str, Publication, str]] = deque()  # what they have to get in this order
+        self._is_handing_out = False
         self._wanted: dict[str, Seen] = {}
+        self._left: OrderedDict[str, Seen] = OrderedDict()  # what had come when nobody wanted it any more
         self._orders: deque[_Order] = deque()
         self._origin: bytes | None = None
         self._connected = False
@@ -109,7 +117,7 @@ class Line:
         raise NotImplementedError
 
     async def _send(self, batch: list[tuple[str, bytes]]) -> None:
-        """Publish; return when the broker has confirmed all of it."""
+        """Publish; return when the broker has confirmed all of it, but what it will never take: `_refuse`."""
         raise NotImplementedError
 
     async def _listen(self) -> None:
@@ -150,17 +158,22 @@ class Line:
     def subscribe(self, topic: str) -> None:
         """Let what is published on a topic come."""
         with self._lock:
-            self._wanted[topic] = Seen()
-        self._order(lambda: self._follow([topic]), True)
+            seen = self._left.pop(topic, None)
+            self._wanted[topic] = Seen() if seen is None else seen
+        self._order(_Order(lambda: self._follow([topic])))
 
     def unsubscribe(self, topic: str) -> None:
         """Let it come no more."""
         with self._lock:
-            self._wanted.pop(topic, None)
+            seen = self._wanted.pop(topic, None)
+            if seen is not None:
+                self._left[topic] = seen
+                if len(self._left) > MAX_LEFT:
+                    self._left.popitem(last=False)
             for number in [number for number, found in self._own.items() if found[0] == topic]:
                 del self._own[number]
                 self._early.discard(number)
-        self._order(lambda: self._leave(topic), True)
+        self._order(_Order(lambda: self._leave(topic)))
 
     async def _leave(self, topic: str) -> None:
         if topic not in self._wanted:
@@ -170,15 +183,16 @@ class Line:
         """Queue it to be sent; see `Outcome`."""
         message = publication.message
         with self._lock:
-            full = len(self._queue) >= self._max_queued or 0 < self._queued_bytes > self._max_queued_bytes - len(
-                message.data
-            )
-            if full or self._closing:
+            self._number += 1
+            raw = Envelope(publication.origin, self._number, message.opcode, message.data).pack()
+            room = self._max_queued_bytes - len(message.data)
+            is_too_large = len(raw) > self.largest
+            if is_too_large:
+                outcome = Outcome.REFUSED
+            elif len(self._queue) >= self._max_queued or 0 < self._queued_bytes > room or self._closing:
                 self._refused += 1
                 outcome = Outcome.REFUSED
             else:
-                self._number += 1
-                raw = Envelope(publication.origin, self._number, message.opcode, message.data).pack()
                 self._queue.append(_Waiting(self._number, topic, raw))
                 self._queued_bytes += len(raw)
                 outcome = Outcome.SENT if self._connected else Outcome.QUEUED
@@ -187,8 +201,11 @@ class Line:
                     self._own[self._number] = topic, publication
                     if outcome is Outcome.QUEUED:
                         self._early.add(self._number)
-        if self.ordered and outcome is not Outcome.SENT:
-            self._receive(topic, publication, "")
+            if self.ordered and outcome is not Outcome.SENT:
+                self._at_once.append((topic, publication, ""))
+        if is_too_large:
+            self._refuse(topic, raw, f"it takes {self.largest}")
+        self._hand_out()
         self._call(self._wake.set)
         return outcome
 
@@ -197,20 +214,17 @@ class Line:
 
     def fetch(self, topic: str, since: str | None, count: int, fetched: Fetched) -> None:
         """Tell what a stream has kept; nothing while the broker is away."""
-        if self._connected and not self._closing:
-            self._order(lambda: self._fetch(topic, since, count, fetched), False)
-        else:
-            fetched([])
+        with self._lock:
+            is_here = self._connected and not self._closing
+            if is_here:
+                self._order(_Order(lambda: self._fetch(topic, since, count, fetched), lambda: fetched(None)))
+        if not is_here:
+            fetched(None)
 
     async def _fetch(self, topic: str, since: str | None, count: int, fetched: Fetched) -> None:
-        found: list[tuple[SharedMessage, str]] = []
+        found: list[tuple[SharedMessage, str]] | None = None
         try:
-            seen = Seen()
-            for raw, offset in await self._read(topic, since, count):
-                with suppress(ValueError):
-                    envelope = Envelope.unpack(raw)
-                    if seen.is_new(envelope):
-                        found.append((SharedMessage(envelope.opcode, envelope.data), offset))
+            found = unpack_all(await self._read(topic, since, count))
         finally:
             fetched(found)
 
@@ -223,8 +237,8 @@ class Line:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
-    def _order(self, run: Callable[[], Coroutine[Any, Any, None]], is_of_session: bool) -> None:
-        self._orders.append(_Order(run, is_of_session))
+    def _order(self, order: _Order) -> None:
+        self._orders.append(order)
         self._call(self._wake.set)
 
     def _call(self, function: Callable[[], None]) -> None:
@@ -243,17 +257,15 @@ class Line:
             try:
                 await self._connect()
                 await self._session()
-            except self.errors as error:
-                self._error = f"{type(error).__name__}: {error}"
             except Exception as error:
                 self._error = f"{type(error).__name__}: {error}"
-                logger.exception("The bus %s failed", self.name)
-            was_connected = self._connected
+                if not isinstance(error, self.errors):
+                    logger.exception("The bus %s failed", self.name)
+            if self._connected:
+                pause = FIRST_PAUSE
             self._set_away()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._disconnect(), LAST_WORDS)
-            if was_connected:
-                pause = FIRST_PAUSE
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, LONGEST_PAUSE)
@@ -263,10 +275,7 @@ class Line:
         """Serve while the broker is there."""
         with self._lock:
             topics = list(self._wanted)
-            for _ in range(len(self._orders)):
-                order = self._orders.popleft()
-                if not order.is_of_session:
-                    self._orders.append(order)
+            self._orders.clear()  # they are about topics alone: `_set_away` has given up the others
         if topics:
             await self._follow(topics)
         self._set_connected()
@@ -307,7 +316,13 @@ class Line:
     def _set_connected(self) -> None:
         with self._lock:
             self._connected = True
+            too_large = [each for each in self._queue if len(each.raw) > self.largest]
+            for each in too_large:
+                self._queue.remove(each)
+                self._queued_bytes -= len(each.raw)
             queued = len(self._queue)
+        for each in too_large:
+            self._refuse(each.topic, each.raw, f"it takes {self.largest}")
         if self._ever:
             self._reconnects += 1
         if self._told:
@@ -315,18 +330,49 @@ class Line:
         self._ever = self._told = True
         self._moved(True)
 
+    def _refuse(self, topic: str, raw: bytes, why: object) -> None:
+        """Give up a publish that the broker does not take. Our own members get it: they wait for no broker."""
+        logger.error("A publish of %d bytes on topic %r is refused by the bus %s: %s", len(raw), topic, self.name, why)
+        number = Envelope.unpack(raw).number
+        with self._lock:
+            self._refused += 1
+            found = self._own.pop(number, None)
+            if found is not None and number not in self._early:
+                self._at_once.append((*found, ""))
+            self._early.discard(number)
+        self._hand_out()
+
     def _set_away(self) -> None:
         with self._lock:
             was, self._connected = self._connected, False
             late = [(number, *found) for number, found in self._own.items() if number not in self._early]
             self._early.update(number for number, _, _ in late)
+            # Our own members do not wait for it, and what is published from now on comes behind that.
+            self._at_once.extend((topic, publication, "") for _, topic, publication in late)
+            given_up = [order for order in self._orders if order.give_up is not None]
+            for order in given_up:
+                self._orders.remove(order)
+        self._hand_out()
         if (was or not self._told) and not self._closing:
             self._told = True
             logger.warning("The bus %s is away, and is tried again: %s", self.name, self._error)
         if was and not self._closing:
             self._moved(False)
-        for _, topic, publication in late:  # our own members do not wait for it
-            self._receive(topic, publication, "")
+        for order in given_up:
+            order.give_up()  # type: ignore[misc]
+
+    def _hand_out(self) -> None:
+        """Let our members have what does not wait for the broker. One thread does it for all, and none waits for it."""
+        while self._at_once:
+            with self._lock:
+                if self._is_handing_out or not self._at_once:
+                    return
+                self._is_handing_out = True
+                topic, publication, offset = self._at_once.popleft()
+            try:
+                self._receive(topic, publication, offset)
+            finally:
+                self._is_handing_out = False
 
     def _came(self, topic: str, raw: bytes, offset: str = "") -> None:
         """Pass on what a broker brings: once, and of our own what has to come back."""
@@ -349,4 +395,6 @@ class Line:
                     self._early.discard(envelope.number)
                     return
             publication = publication if found is None else found[1]
-        self._receive(topic, publication, offset)
+        with self._lock:  # another thread may not have handed out what was published before it was there again
+            self._at_once.append((topic, publication, offset))
+        self._hand_out()

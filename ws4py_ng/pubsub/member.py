@@ -2,7 +2,8 @@
 
 A message goes straight to the connection's transport while that has room. When it has none, the
 message waits here: a reference to what all members share, so that a thousand who are behind cost
-no copy. What waits is bounded in bytes, and `Policy` says what happens beyond that.
+no copy. What waits is bounded in bytes, and `Policy` says what happens beyond that. The history that
+is sent to who joins late is bounded where it is kept: it does not count, and is not dropped.
 """
 
 from __future__ import annotations
@@ -59,21 +60,29 @@ class MemberStatus:
 
 
 class Subscription:
-    """Say that a member is in a topic, and on what terms."""
+    """Say that a member is in a topic, and on what terms.
 
-    __slots__ = ("info", "member", "policy", "topic")
+    ``number`` names it among those of its hub, and ``said`` is what other processes are told of ``info``.
+    """
 
-    def __init__(self, member: Member, topic: str, policy: Policy, info: object) -> None:
+    __slots__ = ("has_ended", "info", "is_known", "member", "number", "policy", "said", "topic")
+
+    def __init__(self, member: Member, topic: str, policy: Policy, info: object, number: int, said: str) -> None:
         self.member = member
         self.topic = topic
         self.policy = policy
         self.info = info
+        self.number = number
+        self.said = said
+        self.is_known = False  # who is told of members has been told that it is there
+        self.has_ended = False
 
 
 class _Waiting(NamedTuple):
     message: SharedMessage
     subscription: Subscription
     size: int
+    is_kept: bool  # of the history, which is bounded where it is kept
 
 
 class Member:
@@ -95,6 +104,7 @@ class Member:
         self.subscriptions: dict[str, Subscription] = {}
         self.waiting: deque[_Waiting] = deque()
         self.pending = 0
+        self.kept = 0  # bytes of these that do not count: what comes later is not dropped for the history's sake
         self.dropped = 0
         # So many subscriptions wait for what a stream has kept, and with them all that is published.
         self.held = 0
@@ -105,6 +115,7 @@ class Member:
         self._draining = False
         self._again = False
         self._is_marked = False
+        self._is_closing = False
         # The garbage collector may come at any time, and must not wait for a lock.
         key = self.key
         self.ws = weakref.ref(ws, lambda _: gone.append(key))
@@ -131,7 +142,7 @@ class Member:
         """Let what was published before wait, ahead of what is published from now on; `has_room` sends it."""
         with self._lock:
             for message in messages:
-                self._append(message, subscription)
+                self._insert(len(self.waiting), message, subscription, is_kept=True)
             self._mark()
 
     def hold(self) -> None:
@@ -144,14 +155,14 @@ class Member:
         """Let go on, with what a stream has kept ahead of what was published meanwhile."""
         with self._lock:
             self.held = max(self.held - 1, 0)
+            if subscription.has_ended:
+                messages = []
             live = [index for index, each in enumerate(self.waiting) if each.subscription is subscription]
             known = {self.waiting[index].message.offset for index in live} - {""}
             place = live[0] if live else len(self.waiting)
             for message in messages:
                 if message.offset not in known:
-                    size = len(message.data) + PLACE
-                    self.waiting.insert(place, _Waiting(message, subscription, size))
-                    self.pending += size
+                    self._insert(place, message, subscription, is_kept=True)
                     place += 1
             self._mark()
         self.has_room()
@@ -159,6 +170,8 @@ class Member:
     def wait(self, subscription: Subscription, message: SharedMessage) -> None:
         """Let a message wait that the transport did not take, as far as there is room."""
         with self._lock:
+            if subscription.has_ended:  # while it was handed out
+                return
             closes = self._admit(message, subscription)
             self._mark()
         if closes:
@@ -176,37 +189,51 @@ class Member:
                 with _tenancy:
                     ws._waited_for += 1 if waits else -1
 
-    def _append(self, message: SharedMessage, subscription: Subscription) -> None:
+    def _insert(self, index: int, message: SharedMessage, subscription: Subscription, *, is_kept: bool = False) -> None:
         size = len(message.data) + PLACE
-        self.waiting.append(_Waiting(message, subscription, size))
+        self.waiting.insert(index, _Waiting(message, subscription, size, is_kept))
         self.pending += size
+        self.kept += size if is_kept else 0
+
+    def _remove(self, index: int) -> None:
+        found = self.waiting[index]
+        del self.waiting[index]
+        self.pending -= found.size
+        self.kept -= found.size if found.is_kept else 0
 
     def _admit(self, message: SharedMessage, subscription: Subscription) -> bool:
         """Queue a message by its policy; True if the connection is to be closed. The lock is held."""
         policy = subscription.policy
         # What is being sent at this moment stays where it is.
         first = 1 if self._draining else 0
-        if policy is Policy.CONFLATE:
-            for index in range(first, len(self.waiting)):
-                if self.waiting[index].subscription is subscription:
-                    self._drop(index, policy)
-                    break
+        if policy is Policy.CONFLATE and (last := self._oldest(first, subscription)) is not None:
+            self._drop(last, policy)
         size = len(message.data) + PLACE
-        if self.pending + size > self.max_pending and self.waiting:
+        if self._is_too_much(size) and self.pending > self.kept:
             if policy is Policy.CLOSE:
-                return True
+                is_first, self._is_closing = not self._is_closing, True
+                return is_first
             if policy is Policy.DROP_NEWEST:
                 self.dropped += 1
                 self._count(policy)
                 return False
-            while len(self.waiting) > first and self.pending + size > self.max_pending:
-                self._drop(first, policy)
-        self._append(message, subscription)
+            while self._is_too_much(size) and (oldest := self._oldest(first)) is not None:
+                self._drop(oldest, policy)
+        self._insert(len(self.waiting), message, subscription)
         return False
 
+    def _is_too_much(self, size: int) -> bool:
+        return self.pending - self.kept + size > self.max_pending
+
+    def _oldest(self, first: int, subscription: Subscription | None = None) -> int | None:
+        """Find what has waited longest, of a topic or of all, but for the history."""
+        for index, each in enumerate(self.waiting):
+            if index >= first and not each.is_kept and subscription in (None, each.subscription):
+                return index
+        return None
+
     def _drop(self, index: int, policy: Policy) -> None:
-        self.pending -= self.waiting[index].size
-        del self.waiting[index]
+        self._remove(index)
         self.dropped += 1
         self._count(policy)
 
@@ -225,6 +252,15 @@ class Member:
         self.discard()
         ws._part(TRY_AGAIN_LATER, REASON)
 
+    def forgo(self, subscription: Subscription) -> None:
+        """Let nothing of a topic wait that was left, but what is being sent at this moment."""
+        with self._lock:
+            first = 1 if self._draining else 0
+            for index in reversed(range(first, len(self.waiting))):
+                if self.waiting[index].subscription is subscription:
+                    self._remove(index)
+            self._mark()
+
     # What the connection tells
 
     def has_room(self) -> None:
@@ -238,7 +274,7 @@ class Member:
             taken = self._post_first()
             with self._lock:
                 if taken and self.waiting:
-                    self.pending -= self.waiting.popleft().size
+                    self._remove(0)
                     self._mark()
                 if self.held or not (self.waiting and (taken or self._again)):
                     self._draining = self._again = False
@@ -262,7 +298,7 @@ class Member:
         """Let nothing wait any more."""
         with self._lock:
             self.waiting.clear()
-            self.pending = self.held = 0
+            self.pending = self.kept = self.held = 0
             self._mark()
 
     def ended(self) -> None:

@@ -8,7 +8,6 @@ It serves any program, asyncio or not: it runs in a thread of its own.
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -19,8 +18,6 @@ from nats.errors import Error
 from .line import Line
 
 __all__ = ["NatsBus"]
-
-logger = logging.getLogger("ws4py_ng")
 
 # Seconds in which NATS has to answer.
 ANSWER = 5.0
@@ -71,6 +68,7 @@ class NatsBus(Line):
             disconnected_cb=note,
             error_cb=pass_over,
         )
+        self.largest = self._client.max_payload
 
     async def _disconnect(self) -> None:
         client, self._client = self._client, None
@@ -94,14 +92,7 @@ class NatsBus(Line):
 
     async def _send(self, batch: list[tuple[str, bytes]]) -> None:
         for topic, raw in batch:
-            if len(raw) > self._client.max_payload:
-                self._refused += 1
-                logger.error(
-                    "A publish of %d bytes on topic %r is refused: max_payload of NATS is %d",
-                    *(len(raw), topic, self._client.max_payload),
-                )
-            else:
-                await self._client.publish(self._subject(topic), raw)
+            await self._client.publish(self._subject(topic), raw)
         await self._client.flush(int(ANSWER))
 
     async def _listen(self) -> None:

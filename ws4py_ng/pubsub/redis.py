@@ -9,6 +9,7 @@ Both serve any program, asyncio or not: they run in a thread of their own.
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from contextlib import suppress
 from secrets import token_hex
@@ -17,19 +18,38 @@ from typing import Any
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import (
+    AskError,
+    ClusterError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 
+from .checks import check_whole
 from .line import Line
 
 __all__ = ["RedisBus", "RedisStreamBus"]
+
+logger = logging.getLogger("ws4py_ng")
 
 # Milliseconds for which a read of streams waits; a new topic ends it sooner.
 PATIENCE = 5000
 # Seconds in which Redis has to answer, and in which a line that is quiet is tried.
 ANSWER = 5.0
-_OFFSET = re.compile(r"\d{1,20}-\d{1,20}")
+_OFFSET = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
+# What Redis answers for now, and may answer otherwise later; the library has classes for some of it.
+_NOT_NOW = (AskError, ClusterError, OutOfMemoryError, ReadOnlyError, TryAgainError)
+_NOT_NOW_CODES = ("BUSY", "MISCONF", "NOREPLICAS", "UNBLOCKED")
 # Entries that are read of a stream in one go.
 CHUNK = 1000
+
+
+def _is_final(error: ResponseError) -> bool:
+    """Tell whether Redis refuses what it was asked for itself, and not for now."""
+    return not isinstance(error, _NOT_NOW) and not str(error).startswith(_NOT_NOW_CODES)
 
 
 class _RedisLine(Line):
@@ -53,6 +73,19 @@ class _RedisLine(Line):
             socket_keepalive=True,
             retry=Retry(NoBackoff(), 0),
         )
+
+    def _confirm(self, batch: list[tuple[str, bytes]], answers: list[Any]) -> None:
+        """Give up what Redis refuses for itself: the others were taken. Raises what it refuses for now."""
+        refused = [
+            (topic, raw, answer)
+            for (topic, raw), answer in zip(batch, answers, strict=True)
+            if isinstance(answer, ResponseError)
+        ]
+        for *_, answer in refused:
+            if not _is_final(answer):
+                raise answer
+        for topic, raw, answer in refused:
+            self._refuse(topic, raw, answer)
 
     def _topic(self, name: bytes) -> str:
         return name.decode("utf-8")[len(self._prefix) :]
@@ -109,13 +142,18 @@ class RedisBus(_RedisLine):
 
     async def _send(self, batch: list[tuple[str, bytes]]) -> None:
         if self._cluster:
-            for topic, raw in batch:
-                await self._client.spublish(self._prefix + topic, raw)
+            self._confirm(batch, [await self._spublish(*each) for each in batch])
             return
         pipeline = self._client.pipeline(transaction=False)
         for topic, raw in batch:
             pipeline.publish(self._prefix + topic, raw)
-        await asyncio.wait_for(pipeline.execute(), ANSWER)
+        self._confirm(batch, await asyncio.wait_for(pipeline.execute(raise_on_error=False), ANSWER))
+
+    async def _spublish(self, topic: str, raw: bytes) -> Any:
+        try:
+            return await self._client.spublish(self._prefix + topic, raw)
+        except ResponseError as error:
+            return error
 
     async def _listen(self) -> None:
         while True:
@@ -136,7 +174,8 @@ class RedisStreamBus(_RedisLine):
 
     All hubs see a topic in one order, and each message has an offset, from which a member can resume
     (`Hub.subscribe`). A hub that loses its connection goes on where it was. A topic is a stream
-    behind ``prefix``; one that nobody publishes to for ``expires`` seconds is dropped. Not for a cluster.
+    behind ``prefix``; one that nobody publishes to for ``expires`` seconds is dropped. Not for a cluster. A publish
+    that Redis refuses for itself, as its key is no stream, is dropped and logged.
     """
 
     name = "redis streams"
@@ -151,6 +190,7 @@ class RedisStreamBus(_RedisLine):
         **options: Any,
     ) -> None:
         super().__init__(url, **options)
+        check_whole(1, max_length=max_length, expires=expires)
         self._max_length = max_length
         self._expires = expires
         self._control = f"{self._prefix}control:{token_hex(8)}"
@@ -173,12 +213,38 @@ class RedisStreamBus(_RedisLine):
         """Begin behind what there is; where we were, if we were there before."""
         for topic in topics:
             if topic not in self._places:
-                last = await self._client.xrevrange(self._prefix + topic, count=1)
-                self._places[topic] = last[0][0] if last else b"0-0"
+                try:
+                    last = await self._client.xrevrange(self._prefix + topic, count=1)
+                except ResponseError as error:
+                    self._pass_over(topic, error)
+                else:
+                    self._places[topic] = last[0][0] if last else b"0-0"
         await self._nudge()
 
     async def _unfollow(self, topic: str) -> None:
         self._places.pop(topic, None)
+
+    def _pass_over(self, topic: str, error: ResponseError) -> None:
+        """Do without a topic that Redis refuses to read, until the next session. Raises what it refuses for now."""
+        if not _is_final(error):
+            raise error
+        self._places.pop(topic, None)
+        logger.error("What is published on topic %r does not come: %s", topic, error)
+
+    async def _find_unreadable(self, error: ResponseError) -> None:
+        """Pass over the topics for which a read was refused as a whole. Raises that when there is none."""
+        places = list(self._places.items())
+        pipeline = self._client.pipeline(transaction=False)
+        for topic, place in places:
+            pipeline.xread({self._prefix + topic: place}, count=1)
+        answers = await pipeline.execute(raise_on_error=False)
+        refused = [
+            (topic, each) for (topic, _), each in zip(places, answers, strict=True) if isinstance(each, ResponseError)
+        ]
+        if not refused:
+            raise error
+        for topic, answer in refused:
+            self._pass_over(topic, answer)
 
     async def _nudge(self) -> None:
         """End the read that is going on: it does not know the new topics."""
@@ -193,13 +259,21 @@ class RedisStreamBus(_RedisLine):
             pipeline.xadd(self._prefix + topic, {b"d": raw}, maxlen=self._max_length, approximate=True)
         for topic in {topic for topic, _ in batch}:
             pipeline.expire(self._prefix + topic, self._expires)
-        await pipeline.execute()
+        answers = await pipeline.execute(raise_on_error=False)
+        for answer in answers[len(batch) :]:
+            if isinstance(answer, ResponseError):
+                raise answer
+        self._confirm(batch, answers[: len(batch)])
 
     async def _listen(self) -> None:
         control = b"0-0"
         while True:
             places = {self._prefix + topic: place for topic, place in self._places.items()}
-            found = await self._reader.xread({**places, self._control: control}, count=CHUNK, block=PATIENCE)
+            try:
+                found = await self._reader.xread({**places, self._control: control}, count=CHUNK, block=PATIENCE)
+            except ResponseError as error:
+                await self._find_unreadable(error)
+                continue
             for key, entries in found.items() if isinstance(found, dict) else found:
                 if key == self._control.encode():
                     control = entries[-1][0]
@@ -213,7 +287,8 @@ class RedisStreamBus(_RedisLine):
 
     def check_offset(self, offset: str) -> None:
         """Raise ValueError for what no stream has."""
-        if not _OFFSET.fullmatch(offset):
+        found = _OFFSET.fullmatch(offset) if isinstance(offset, str) else None
+        if found is None or any(int(part) >= 1 << 64 for part in found.groups()):
             raise ValueError(f"An offset of a stream is like '1767225600000-0', got {offset!r:.60}")
 
     async def _read(self, topic: str, since: str | None, count: int) -> list[tuple[bytes, str]]:
@@ -221,8 +296,14 @@ class RedisStreamBus(_RedisLine):
         if place is None or place == b"0-0":
             return []
         key = self._prefix + topic
-        if since is None:
-            entries = list(reversed(await self._client.xrevrange(key, max=place, count=count)))
-        else:
-            entries = await self._client.xrange(key, min=f"({since}", max=place, count=self._max_length)
+        try:
+            if since is None:
+                entries = list(reversed(await self._client.xrevrange(key, max=place, count=count)))
+            else:
+                entries = await self._client.xrange(key, min=f"({since}", max=place, count=self._max_length)
+        except ResponseError as error:
+            if not _is_final(error):
+                raise
+            logger.warning("What Redis has kept of topic %r is not sent to a member: %s", topic, error)
+            return []
         return [(fields.get(b"d", b""), found.decode()) for found, fields in entries]

@@ -19,6 +19,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from .bus import BusStatus
+from .checks import MAX_TOPIC
 from .line import Line
 
 __all__ = ["Relay", "RelayBus"]
@@ -88,6 +89,7 @@ class RelayBus(Line):
 
     name = "relay"
     errors = (OSError, EOFError)
+    largest = MAX_FRAME - MAX_TOPIC
 
     def __init__(self, sock: socket.socket, *, max_queued: int = 10_000, max_queued_bytes: int = 16 * MIB) -> None:
         super().__init__(max_queued=max_queued, max_queued_bytes=max_queued_bytes)
@@ -126,15 +128,7 @@ class RelayBus(Line):
         await self._write(_pack(_Verb.UNSUBSCRIBE, topic.encode()))
 
     async def _send(self, batch: list[tuple[str, bytes]]) -> None:
-        frames = []
-        for topic, raw in batch:
-            frame = _pack(_Verb.PUBLISH, topic.encode(), raw)
-            if len(frame) > MAX_FRAME:
-                self._refused += 1
-                logger.error("A publish of %d bytes is refused: between processes at most %d", len(raw), MAX_FRAME)
-            else:
-                frames.append(frame)
-        await self._write(b"".join(frames))
+        await self._write(b"".join(_pack(_Verb.PUBLISH, topic.encode(), raw) for topic, raw in batch))
 
     async def _listen(self) -> None:
         assert self._reader is not None

@@ -14,12 +14,14 @@ __all__ = ["HubStatus", "Presence", "Receipt"]
 class Presence(NamedTuple):
     """Say that a connection is in a topic; ``info`` is what `Hub.subscribe` was told of it.
 
-    ``websocket`` is None when it has gone without a word: nobody else held it any more.
+    ``websocket`` is None when it has gone without a word: nobody else held it any more. ``process`` names
+    another process whose connection it is; "" is this one.
     """
 
     topic: str
     info: object
     websocket: Endpoint | None
+    process: str = ""
 
 
 class Receipt(NamedTuple):
@@ -50,3 +52,7 @@ class HubStatus:
     dropped: dict[str, int] = field(default_factory=dict)
     """Messages that a member has not got, by policy; ``close`` counts the members that were closed with 1013."""
     bus: BusStatus = field(default_factory=BusStatus)
+    processes: int = 0
+    """Others that say who is there (``presence_interval``)."""
+    members_elsewhere: int = 0
+    """How often somebody is in a topic there."""

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import weakref
 from collections import deque
 from typing import Any, NamedTuple
 
 from ..endpoint import Endpoint
+from ..exc import ConnectionClosed
 from ..shared import SharedMessage
 from .member import Subscription
 
-__all__ = ["Group", "Topic"]
+__all__ = ["Group", "Topic", "hand_out"]
+
+logger = logging.getLogger("ws4py_ng")
 
 
 class Group(NamedTuple):
-    """Hold the members of one topic whose connections live in the same loop; or in none, any thread will do."""
+    """Hold the members of one topic whose connections live in the same loop; or in none, any thread will do.
 
+    It was made when so many ``departures`` had been: of those who have left since then it knows nothing.
+    """
+
+    topic: Topic
+    departures: int
     transport: Any
     subscriptions: tuple[Subscription, ...]
     # Of the same, in the same order: all that is looked at of a member who keeps up.
@@ -32,6 +41,7 @@ class Topic:
         self._history: deque[SharedMessage] = deque()
         self._history_bytes = 0
         self._groups: tuple[Group, ...] | None = ()
+        self.departures = 0
 
     def add(self, subscription: Subscription) -> None:
         """Let a member in."""
@@ -41,6 +51,7 @@ class Topic:
     def remove(self, key: int) -> Subscription | None:
         """Let a member out."""
         self._groups = None
+        self.departures += 1
         return self.subscriptions.pop(key, None)
 
     @property
@@ -65,18 +76,19 @@ class Topic:
                     transports.setdefault(home, ws._transport)
                     homes.setdefault(home, []).append(subscription)
             self._groups = tuple(
-                Group(transports[home], tuple(found), tuple(each.member.ws for each in found))
+                Group(self, self.departures, transports[home], tuple(found), tuple(each.member.ws for each in found))
                 for home, found in homes.items()
             )
         return self._groups
 
     def keep(self, message: SharedMessage) -> None:
-        """Keep a message for those who join late, as many as may be kept."""
+        """Keep a message for those who join late, as many as may be kept; the last of any size, for it is the value."""
         if not self._max_messages:
             return
         self._history.append(message)
         self._history_bytes += len(message.data)
-        while len(self._history) > self._max_messages or self._history_bytes > self._max_bytes:
+        most = max(self._max_bytes, len(message.data))
+        while len(self._history) > self._max_messages or self._history_bytes > most:
             self._history_bytes -= len(self._history.popleft().data)
 
     def history(self, since: str | None = None) -> list[SharedMessage] | None:
@@ -88,3 +100,22 @@ class Topic:
             if message.offset == since:
                 return kept[index + 1 :]
         return None
+
+
+def hand_out(group: Group, message: SharedMessage, exclude: frozenset[int]) -> None:
+    """Give a message to members whose connections live here."""
+    if group.topic.departures != group.departures:  # while this waited for its turn
+        exclude |= {each.member.key for each in group.subscriptions if each.has_ended}
+    for index, reference in enumerate(group.websockets):
+        ws: Any = reference()
+        if ws is None or (exclude and id(ws) in exclude):
+            continue
+        try:
+            if ws._waited_for or not ws._transport.post(ws, message):
+                subscription = group.subscriptions[index]
+                subscription.member.wait(subscription, message)
+        except ConnectionClosed:
+            continue  # it is about to leave
+        except Exception:
+            # Whatever it is, the others are to be served.
+            logger.exception("%s cannot be sent what was published", type(ws).__name__)

@@ -62,11 +62,11 @@ class AsyncReceiver:
         self._tell()
 
     def _last_turn(self) -> Awaitable[object] | None:
-        """Return what to wait for until what came before a violation is answered, or a moment is over."""
+        """Return what to wait for until what came before the end is answered; see `_Quiet`."""
         return None if self._is_quiet() or self._state is not State.OPEN else _Quiet(self)
 
     def _is_quiet(self) -> bool:
-        return self._idle > 0 and self._inbox.is_empty
+        return self._inbox.is_empty and (self._idle > 0 or not self._inbox.count)
 
     def close(self, code: int = 1000, reason: str | Buffer = "") -> Any:
         """Begin the closing handshake, once; what has come already can be received still."""
@@ -194,23 +194,23 @@ class _Late:
 
 
 class _Quiet(Sent):
-    """Be awaited until whoever receives asks for more than there is, for a moment."""
+    """Be awaited until whoever receives asks for more than there is, or takes nothing for a moment."""
 
     def __init__(self, receiver: AsyncReceiver) -> None:
         self._receiver = receiver
 
     def __await__(self) -> Generator[Any, None, None]:
         receiver = self._receiver
-        if receiver._is_quiet():  # since it was asked
-            return
-        kit = receiver._pull_kit
-        quiet = receiver._quiet = kit.event()
-        call_off = kit.call_at(kit.now() + MOMENT, quiet.set)
-        try:
-            yield from quiet.wait().__await__()
-        finally:
-            receiver._quiet = None
-            call_off()
+        kit, taken = receiver._pull_kit, -1
+        while not receiver._is_quiet() and receiver._inbox.count != taken and receiver._state is State.OPEN:
+            taken = receiver._inbox.count
+            quiet = receiver._quiet = kit.event()
+            call_off = kit.call_at(kit.now() + MOMENT, quiet.set)
+            try:
+                yield from quiet.wait().__await__()
+            finally:
+                receiver._quiet = None
+                call_off()
 
 
 class _Room(Sent):

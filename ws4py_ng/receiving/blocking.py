@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
@@ -17,7 +18,8 @@ from .stream import PieceStream
 
 __all__ = ["BlockingReceiver", "Pieces"]
 
-# How often a reader that waits for room looks whether the connection is over.
+# How often a reader that waits for room looks whether the connection is over, and how long one that has
+# read the end waits for who receives to take the next message.
 LOOK = 1.0
 
 
@@ -87,12 +89,16 @@ class BlockingReceiver:
             self._tell()
         if not full:
             return None
+        return self._wait_until(self._has_room, self._inbox.shut)
+
+    def _wait_until(self, is_over: Callable[[Any], bool], give_up: Callable[[], object]) -> Awaitable[object] | None:
+        """Wait, or return what to wait for to who must not; ``is_over`` is given what to set when it is to be asked."""
         pause = getattr(self._transport, "pause", None)
         if pause is not None:
-            paused: Awaitable[object] = pause(lambda: self._has_room(paused), self._inbox.shut)
-            return None if self._has_room(paused) else paused
-        while not self._has_room(room := self._pull_kit.event()):
-            room.wait(LOOK)
+            paused: Awaitable[object] = pause(lambda: is_over(paused), give_up)
+            return None if is_over(paused) else paused
+        while not is_over(event := self._pull_kit.event()):
+            event.wait(LOOK)
         return None
 
     def _has_room(self, room: Any) -> bool:
@@ -109,13 +115,16 @@ class BlockingReceiver:
             self._inbox.end(code, reason)
             self._tell()
 
-    def _last_turn(self) -> None:
-        """Let who receives answer what came before a violation, for a moment."""
+    def _last_turn(self) -> Awaitable[object] | None:
+        """Let who receives answer what came before the end, as long as he takes a message in each moment."""
+        return self._wait_until(partial(self._has_answered, _Patience()), lambda: None)
+
+    def _has_answered(self, patience: _Patience, quiet: Any) -> bool:
+        """Tell whether nothing is waited for any more; if not, ``quiet`` is set when all is answered."""
         with self._mutex:
-            quiet = None if self._is_quiet() or self._state is not State.OPEN else self._pull_kit.event()
-            self._quiet = quiet
-        if quiet is not None:
-            quiet.wait(LOOK)
+            over = self._is_quiet() or self._state is not State.OPEN or patience.is_over(self._inbox.count)
+            self._quiet = None if over else quiet
+            return over
 
     def close(self, code: int = 1000, reason: str | Buffer = "") -> Any:
         """Begin the closing handshake, once; what has come already can be received still."""
@@ -208,13 +217,28 @@ class BlockingReceiver:
             self._quiet.set()
 
     def _is_quiet(self) -> bool:
-        return self._idle > 0 and self._inbox.is_empty
+        return self._inbox.is_empty and (self._idle > 0 or not self._inbox.count)
 
     def _check_waiting(self) -> None:
         if self._state is State.CONNECTING:
             raise RuntimeError("This WebSocket is not connected: there is nothing to receive")
         if getattr(self._transport, "_turn_of", None) == self._pull_kit.ident():
             raise RuntimeError("receive() in a hook would wait for what only this thread can read")
+
+
+class _Patience:
+    """Be over when no message was taken for a moment."""
+
+    def __init__(self) -> None:
+        self._taken = -1
+        self._until = 0.0
+
+    def is_over(self, taken: int) -> bool:
+        """Tell whether it is, now that so many were taken."""
+        now = monotonic()
+        if taken != self._taken:
+            self._taken, self._until = taken, now + LOOK
+        return now >= self._until
 
 
 class Pieces:

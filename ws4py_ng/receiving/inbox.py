@@ -79,6 +79,8 @@ class Inbox:
         self.ending: tuple[int, str] | None = None
         # Receivers that wait for a whole message: it may be longer than the limit.
         self.wanted = 0
+        # Messages that were taken, or begun: who waits for their end sees that somebody is at work.
+        self.count = 0
         self._waiting: deque[Received | Growing] = deque()
         self._size = 0
         self._growing: Growing | None = None
@@ -134,6 +136,7 @@ class Inbox:
             self._check_end()
             return None
         self._waiting.popleft()
+        self.count += 1
         if isinstance(head, Growing):
             self._size -= head.size
             return head.whole()
@@ -147,6 +150,7 @@ class Inbox:
             self._check_end()
             return None
         head = self._waiting.popleft()
+        self.count += 1
         if not isinstance(head, Growing):
             whole, head = head, Growing(head)
             head.add(whole)

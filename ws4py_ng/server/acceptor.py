@@ -7,21 +7,24 @@ and the WebSocket to drive, or a HandshakeError that `refuse` makes an answer of
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 from ..capture.settings import Capture, CaptureOption, open_tap, settings_of
-from ..capture.tap import NO_TAP, AnyTap
+from ..capture.untapped import NO_TAP, AnyTap
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
-from ..handshake import Accepted, Headers, OriginRule, Request, Response, ServerPolicy, negotiate, negotiate_hosted
-from ..handshake.environ import environ_of, path_and_query
+from ..handshake import Accepted, OriginRule, Request, Response, ServerPolicy, negotiate, negotiate_hosted
+from ..handshake.environ import environ_of, split_target
 from ..limits import DEFAULT_LIMITS, Limits
 from ..websocket import WebSocket
+from .checks import check_agreement, check_handler, check_path
 from .functions import Functions, Handler, class_of, is_router
 
-__all__ = ["Acceptor", "Handlers", "environ_of", "plain"]
+__all__ = ["Acceptor", "Handlers", "environ_of"]
 
 Handlers = Handler | Mapping[str, Handler] | Callable[[Request], Handler | None]
 
@@ -31,8 +34,10 @@ class Acceptor:
     """Hold what a server agrees to.
 
     ``handlers`` is one class for every path, a dict from path to class, or a function from
-    a `Request`, which its parameter is called, to a class; None for 404. Where ``functions`` says
+    a `Request`, which its parameter is called, to a class; None for 404. A path finds its key as it
+    was sent, "/a%20b", else as it reads when decoded, "/a b". Where ``functions`` says
     how they are run, a function of a WebSocket stands for a class (`server.functions`).
+    Raises TypeError or ValueError for what no connection could be given (`server.checks`).
     """
 
     handlers: Handlers
@@ -50,6 +55,7 @@ class Acceptor:
     _made: Mapping[int, type[WebSocket]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_agreement(self.deflate, self.heartbeat_freq, self.limits)
         deflate = PerMessageDeflateFactory() if self.deflate is True else self.deflate
         policy = ServerPolicy(
             protocols=self.protocols,
@@ -61,10 +67,14 @@ class Acceptor:
         object.__setattr__(self, "policy", policy)
         handlers = self.handlers
         if isinstance(handlers, Mapping):
+            for path in handlers:
+                check_path(path)
             made = {id(handler): class_of(handler, self.functions) for handler in handlers.values()}
             object.__setattr__(self, "_made", made)
-        elif not isinstance(handlers, type) and not is_router(handlers):
-            object.__setattr__(self, "handlers", class_of(handlers, self.functions))
+        else:
+            check_handler(handlers)
+            if not isinstance(handlers, type) and not is_router(handlers):
+                object.__setattr__(self, "handlers", class_of(handlers, self.functions))
         object.__setattr__(self, "_recorder", settings_of(self.capture))
 
     @property
@@ -98,12 +108,12 @@ class Acceptor:
     def accept(self, request: Request) -> tuple[type[WebSocket], Accepted]:
         """Choose the class and agree; raises HandshakeError with the status of the refusal."""
         accepted = negotiate(request, self.policy)
-        return self._route(request), accepted
+        return self.route(request), accepted
 
     def accept_hosted(self, request: Request) -> tuple[type[WebSocket], str | None]:
         """Choose the class and the subprotocol where the host shakes hands itself."""
         subprotocol = negotiate_hosted(request, self.policy)
-        return self._route(request), subprotocol
+        return self.route(request), subprotocol
 
     def make(self, handler: type[WebSocket], accepted: Accepted, sock: Any, environ: dict[str, Any]) -> WebSocket:
         """Make the WebSocket for a request that was accepted."""
@@ -114,22 +124,22 @@ class Acceptor:
         ws._configure(self.limits, accepted.extensions)
         return ws
 
-    def _route(self, request: Request) -> type[WebSocket]:
+    def route(self, request: Request) -> type[WebSocket]:
+        """Choose the class; raises HandshakeError (404) where there is none."""
         handlers = self.handlers
         if isinstance(handlers, type):
             return handlers
-        path = path_and_query(request)[0]
-        found: Any = handlers.get(path) if isinstance(handlers, Mapping) else handlers(request)
+        path = split_target(request.target)[1]
+        found: Any = _found_at(path, handlers) if isinstance(handlers, Mapping) else handlers(request)
         if found is None:
             raise HandshakeError(f"No WebSocket at {path}", HTTPStatus.NOT_FOUND.value)
         return self._made.get(id(found)) or class_of(found, self.functions)
 
 
-def plain(response: Response) -> Response:
-    """Complete a plain answer, behind which the connection is closed."""
-    headers = Headers(response.headers)
-    if "Content-Length" not in headers:
-        headers.add("Content-Length", str(len(response.body)))
-    if "Connection" not in headers:
-        headers.add("Connection", "close")
-    return Response(response.status, headers, response.reason, response.body)
+def _found_at(path: str, handlers: Mapping[str, Handler]) -> Handler | None:
+    """Look a path up as it was sent, then by what it means."""
+    found = handlers.get(path)
+    if found is None and "%" in path:
+        with suppress(UnicodeDecodeError):
+            found = handlers.get(unquote(path, errors="strict"))
+    return found

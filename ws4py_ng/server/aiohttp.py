@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from ..capture.settings import CaptureOption
-from ..capture.tap import AnyTap
 from ..capture.taps import tap_transport
+from ..capture.untapped import AnyTap
 from ..codes import GOING_AWAY
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
@@ -26,6 +26,7 @@ from ..limits import DEFAULT_LIMITS, Limits
 from ..transports.aio import AsyncioTransport
 from .acceptor import Acceptor, Handlers, environ_of
 from .asyncioconversation import begin, make
+from .checks import check_server
 
 if TYPE_CHECKING:
     from ..websocket import WebSocket
@@ -52,6 +53,7 @@ def websocket_handler(
 
     ``ws.environ["aiohttp.request"]`` is the request. Hooks may be ``async def``.
     """
+    check_server(max_connections)
     acceptor = Acceptor(
         functions="tasks",
         handlers=handlers,
@@ -66,8 +68,8 @@ def websocket_handler(
     connections: set[WebSocket] = set()
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        received = _received(request)
         try:
+            received = _received(request)
             if len(connections) >= max_connections:
                 raise HandshakeError(f"There are {max_connections} connections already", 503)
             handler, accepted = acceptor.accept(received)
@@ -118,7 +120,7 @@ async def converse(request: web.Request, acceptor: Acceptor) -> WebSocket:
     watch = _Watch(ws, carrier, http._manager, transport)
     if http._close:
         watch.close()
-    carrier.on_end = lambda: http.connection_lost(None)
+    carrier.on_end = lambda carrier: http.connection_lost(None)
     return ws
 
 
@@ -132,12 +134,16 @@ async def turn_away(request: web.Request, error: HandshakeError) -> None:
 
 
 def _received(request: web.Request) -> Request:
-    return Request(
-        request.method,
-        request.raw_path,
-        Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers),
-        f"HTTP/{request.version.major}.{request.version.minor}",
-    )
+    """Make a `Request` of aiohttp's, whose parser in Python takes more than that in C does, and we do."""
+    try:
+        return Request(
+            request.method,
+            request.raw_path,
+            Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers),
+            f"HTTP/{request.version.major}.{request.version.minor}",
+        )
+    except ValueError as error:
+        raise HandshakeError(str(error), 400) from error
 
 
 class _Upgrade(web.StreamResponse):
@@ -172,7 +178,7 @@ class _Watch:
         carrier.on_gone = self._gone
         server.connection_made(self, transport)
 
-    def _gone(self) -> None:
+    def _gone(self, carrier: AsyncioTransport) -> None:
         self._server.connection_lost(self)
 
     def close(self) -> None:

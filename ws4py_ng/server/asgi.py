@@ -19,12 +19,13 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from ..capture.settings import Capture, CaptureOption
-from ..capture.tap import AnyTap
 from ..capture.taps import tap_events
+from ..capture.untapped import AnyTap
 from ..codes import GOING_AWAY
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
-from ..handshake import Headers, OriginRule, Request, Response, accept_for, refuse
+from ..handshake import Headers, OriginRule, Request, Response, accept_for, negotiate, refuse
+from ..handshake.environ import path_below
 from ..limits import DEFAULT_LIMITS, Limits
 from ..transports.asynciokit import open_kit
 from ..transports.kits import Kit
@@ -32,6 +33,7 @@ from ..transports.messages import HostChannel, HostEvent, MessageStream, Receive
 from ..transports.pulling import PullTransport
 from ..websocket import WebSocket
 from .acceptor import Acceptor, Handlers, environ_of
+from .checks import check_server
 from .functions import outlast
 
 __all__ = ["Application", "Host", "Scope", "WebSocketApplication"]
@@ -58,12 +60,13 @@ class Host(Protocol):
 
 
 class WebSocketApplication:
-    """Serve WebSockets by ASGI; ``http`` gets whatever else comes, else that is answered 426.
+    """Serve WebSockets by ASGI; ``http`` gets plain requests, which are answered 426 without, and the lifespan.
 
     ``handlers`` is one class or ``async def`` function of a WebSocket (`server.functions`) for every path, a
     dict from path (below where this is mounted) to these, or a function from a ``request`` to these.
+    A WebSocket for another path is answered 404: ``http`` gets none.
     ``limits.ping_interval``, ``heartbeat_freq`` and ``deflate`` count only where the frames are ours.
-    ``await drain()`` closes what is open with 1001; the end of the lifespan does as well.
+    ``await drain()`` closes what is open with 1001 and lets no more in; the end of the lifespan does as well.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class WebSocketApplication:
         max_connections: int = 10_000,
         capture: CaptureOption = None,
     ) -> None:
+        check_server(max_connections)
         self.max_connections = max_connections
         self.acceptor = Acceptor(
             functions="tasks",
@@ -95,6 +99,7 @@ class WebSocketApplication:
         self._http = http
         self._hosted_limits = replace(limits, ping_interval=None)
         self._connections: set[WebSocket] = set()
+        self._draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, of whatever kind."""
@@ -106,9 +111,7 @@ class WebSocketApplication:
         elif self._http is not None:
             await self._http(scope, receive, send)
         elif kind == "http":
-            headers = [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
-            error = HandshakeError("This is a WebSocket: open it with ws:// or wss://", 426, headers)
-            await _answer(send, "http.response", refuse(error))
+            await _answer(send, "http.response", refuse(_what_is_missing(scope)))
         else:
             raise ValueError(f"ASGI scope of type {kind!r}, expected 'websocket', 'http' or 'lifespan'")
 
@@ -118,7 +121,8 @@ class WebSocketApplication:
         return set(self._connections)
 
     async def drain(self) -> None:
-        """Close every connection with 1001."""
+        """Close every connection with 1001, and answer who comes with 503, until a lifespan begins."""
+        self._draining = True
         closing = [ws.close(GOING_AWAY, DRAIN_REASON) for ws in list(self._connections)]
         for closed in closing:
             if closed is not None:
@@ -137,7 +141,9 @@ class WebSocketApplication:
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def heard() -> HostEvent:
             event = await receive()
-            if event["type"] == "lifespan.shutdown":
+            if event["type"] == "lifespan.startup":
+                self._draining = False
+            elif event["type"] == "lifespan.shutdown":
                 await self.drain()
             return event
 
@@ -156,37 +162,40 @@ class WebSocketApplication:
             return  # the peer has left
         limits = self._hosted_limits
         try:
+            if self._draining:
+                raise HandshakeError(DRAIN_REASON, 503)
             if len(self._connections) >= self.max_connections:
                 raise HandshakeError(f"There are {self.max_connections} connections already", 503)
             request = request_of(scope)
             handler, subprotocol = self.acceptor.accept_hosted(request)
-        except ValueError as error:
-            await _refuse(scope, send, HandshakeError(str(error), 400))
-            return
+            ws = handler(None, [] if subprotocol is None else [subprotocol], [], environ_from(scope, request))
         except HandshakeError as error:
             await _refuse(scope, send, error)
             return
         host: Host | None = (scope.get("extensions") or {}).get(EXTENSION)
         if host is not None:
             host.offer(self.acceptor.limits, self.acceptor.deflate, self.acceptor.recorder)
-        ws = handler(None, [] if subprotocol is None else [subprotocol], [], environ_from(scope, request))
+        else:
+            ws._stream = MessageStream(limits)  # type: ignore[assignment]
         if self.acceptor.heartbeat_freq is not None:
             ws.heartbeat_freq = self.acceptor.heartbeat_freq
+        ws._configure(limits)  # a class that forgets `super().__init__()` is found out before the answer
         ws._peer_address, ws._local_address = _address(scope, "client"), _address(scope, "server")
         headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in Headers(self.acceptor.headers)]
         accept = {"type": "websocket.accept", "subprotocol": subprotocol, "headers": headers}
-        await send(accept)
+        # What is sent to it before it is accepted, a Close as well, waits for that.
         self._connections.add(ws)
         try:
-            if host is not None:
-                await host.serve(ws)
-            else:
-                ws._stream = MessageStream(limits)  # type: ignore[assignment]
-                ws._configure(limits)
-                await _serve(ws, limits, receive, send, self._tap(scope, request, subprotocol))
+            await send(accept)
+            try:
+                if host is not None:
+                    await host.serve(ws)
+                else:
+                    await _serve(ws, limits, receive, send, self._tap(scope, request, subprotocol))
+            finally:
+                ws.terminate()
         finally:
             self._connections.discard(ws)
-            ws.terminate()
 
 
 async def _serve(ws: WebSocket, limits: Limits, receive: Receive, send: Send, tap: AnyTap) -> None:
@@ -215,19 +224,35 @@ def _kit_of_the_host() -> AbstractAsyncContextManager[Kit]:
 def request_of(scope: Scope) -> Request:
     """Make the request that a scope describes; its target begins below where we are mounted.
 
-    Raises ValueError for what could not have been one.
+    Raises HandshakeError for what could not have been one.
     """
     path, root = scope["path"], scope.get("root_path", "").rstrip("/")
     if root and (path == root or path.startswith(f"{root}/")):
         path = path[len(root) :] or "/"
-    target = quote(path, safe="/:@!$&'()*+,;=~")
+    sent = (scope.get("raw_path") or b"").decode("latin-1")
     query = scope.get("query_string", b"").decode("latin-1")
-    headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
     offered = scope.get("subprotocols")
-    if offered and "Sec-WebSocket-Protocol" not in headers:
-        # uvicorn with wsproto keeps the header to itself.
-        headers.add("Sec-WebSocket-Protocol", ", ".join(offered))
-    return Request("GET", f"{target}?{query}" if query else target, headers)
+    try:
+        target = path_below(sent, root, quote(path, safe="/:@!$&'()*+,;=~"))
+        headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        if offered and "Sec-WebSocket-Protocol" not in headers:
+            # uvicorn with wsproto keeps the header to itself.
+            headers.add("Sec-WebSocket-Protocol", ", ".join(offered))
+        return Request("GET", f"{target}?{query}" if query else target, headers)
+    except ValueError as error:
+        raise HandshakeError(str(error), 400) from error
+
+
+def _what_is_missing(scope: Scope) -> HandshakeError:
+    """Say why a request is none for a WebSocket: what the host did not take for one may have tried to be."""
+    try:
+        request = request_of(scope)
+        if "Upgrade" in request.headers:
+            negotiate(request)
+    except HandshakeError as error:
+        return error
+    headers = [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
+    return HandshakeError("This is a WebSocket: open it with ws:// or wss://", 426, headers)
 
 
 def environ_from(scope: Scope, request: Request) -> dict[str, Any]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from ..capture.tap import AnyTap
 from ..capture.taps import tap_transport
+from ..capture.untapped import AnyTap
 from ..exc import HandshakeError
 from ..handshake import Accepted, Request, refuse
 from ..receiving import AsyncReceiver
 from ..transports.aio import AsyncioTransport
 from ..websocket import WebSocket
-from .acceptor import Acceptor, environ_of, plain
+from .acceptor import Acceptor, environ_of
+from .answers import plain
 
-__all__ = ["AioConnection", "begin", "converse_on", "make"]
+__all__ = ["AioConnection", "begin", "begin_on", "converse_on", "make"]
 
 
 class AioConnection(AsyncReceiver, WebSocket):
@@ -53,22 +56,34 @@ async def converse_on(sock: socket.socket, request: Request, acceptor: Acceptor)
         with sock:
             await loop.sock_sendall(sock, plain(refuse(error)).to_bytes())
         raise
-    transport, _ = await loop.connect_accepted_socket(_Waiting, sock)
-    ws = make(acceptor, request, accepted, "http", transport)
-    local, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
-    tap = acceptor.tap_hosted("asyncio", local, peer, request, accepted.response, secure=False)
-    transport.write(accepted.response.to_bytes())
-    begin(ws, transport, tap)
-    transport.resume_reading()
-    return ws
+    made: list[WebSocket] = []
+
+    def start(transport: Any) -> None:
+        ws = make(acceptor, request, accepted, "http", transport)
+        made.append(ws)
+        local, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        tap = acceptor.tap_hosted("asyncio", local, peer, request, accepted.response, secure=False)
+        transport.write(accepted.response.to_bytes())
+        begin(ws, transport, tap)
+
+    await begin_on(sock, start)
+    return made[0]
 
 
-class _Waiting(asyncio.Protocol):
-    """Read nothing before the connection has its driver."""
+async def begin_on(sock: socket.socket, start: Callable[[Any], object]) -> None:
+    """Let the loop have a connected socket, which does not block; ``start`` is called with its transport."""
+    await asyncio.get_running_loop().connect_accepted_socket(partial(_Beginning, start), sock)
+
+
+class _Beginning(asyncio.Protocol):
+    """Hand the transport on before anything is read: uvloop would begin to, paused or not."""
+
+    def __init__(self, start: Callable[[Any], object]) -> None:
+        self._start = start
 
     def connection_made(self, transport: Any) -> None:
-        """Let the peer wait."""
-        transport.pause_reading()
+        """Begin."""
+        self._start(transport)
 
 
 def _address(address: Any) -> Any:

@@ -7,28 +7,20 @@ nothing to those whom a program has no room for.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
-import os
 import socket
 import ssl
-import stat
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
 
+from ..transports.fastnet import opener
 from .asynciovisitor import Visitor
+from .listening import AF_UNIX, BACK_OFF, HOPELESS, Shortage, close_listener
 
-__all__ = ["Listener", "listen_unix"]
+__all__ = ["Listener"]
 
 logger = logging.getLogger("ws4py_ng")
 
-# No listener any more. Any other error of accept() passes: the system is short of something
-# that others may give back, or it reports an error of the new connection (accept(2)).
-HOPELESS = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
-BACK_OFF = 0.5
-LOG_INTERVAL = 5.0
-AF_UNIX: Final = getattr(socket, "AF_UNIX", None)
 # Connections that are accepted before others have their turn.
 BATCH = 64
 
@@ -49,10 +41,11 @@ class Listener:
         # A handshake of TLS without a timeout gets the loop's own.
         self._timeouts = {} if ssl_context is None else {"ssl_handshake_timeout": open_timeout}
         self._loop = asyncio.get_running_loop()
-        self._quiet_until = 0.0
+        self._connect = opener(self._loop, "connect_accepted_socket", tls=ssl_context is not None)
+        self._shortage = Shortage()
         self._closed = False
         self._accepting: list[asyncio.Task[None]] = []
-        self._opening: set[asyncio.Task[None]] = set()
+        self._opening: dict[socket.socket, tuple[Visitor, asyncio.Task[None]]] = {}
         for sock in sockets:
             sock.setblocking(False)
             self._watch(sock)
@@ -70,15 +63,16 @@ class Listener:
         """Stop, also for those who are not through with TLS yet."""
         self.stop()
         # Without TLS there is nothing to wait for on the way to a transport.
-        for task in self._opening if self._tls is not None else ():
+        tasks = [task for _, task in self._opening.values()]
+        for task in tasks if self._tls is not None else ():
             task.cancel()
-        await asyncio.gather(*self._accepting, *self._opening, return_exceptions=True)
-        for sock in self.sockets:
-            path = sock.getsockname() if sock.family == AF_UNIX else None
+        await asyncio.gather(*self._accepting, *tasks, return_exceptions=True)
+        for sock, (visitor, _) in self._opening.items():  # whose task was cancelled before its first step
             sock.close()
-            if path and isinstance(path, str):
-                with suppress(OSError):
-                    os.unlink(path)
+            visitor.connection_failed()
+        self._opening.clear()
+        for sock in self.sockets:
+            close_listener(sock)
 
     def _watch(self, listener: socket.socket) -> None:
         if self._closed:
@@ -112,48 +106,33 @@ class Listener:
             self._wait_for_better_times(listener, error)
 
     def _wait_for_better_times(self, listener: socket.socket, error: OSError) -> None:
-        """Go on after `accept` failed, but not at once, and do not fill the log with it."""
+        """Go on after `accept` failed, but not at once."""
         if error.errno in HOPELESS:
             logger.error("Cannot accept connections any more: %s", error)
             return
-        now = self._loop.time()
-        if now >= self._quiet_until:
-            self._quiet_until = now + LOG_INTERVAL
-            logger.warning("Cannot accept connections for now: %s", error)
+        self._shortage.log(error)
         self._loop.call_later(BACK_OFF, self._watch, listener)
 
     def _admit(self, sock: socket.socket) -> None:
         sock.setblocking(False)
-        if sock.family != AF_UNIX:
+        if self._tls is not None and sock.family != AF_UNIX:  # the loops' own transports do so by themselves
             with suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        task = self._loop.create_task(self._open(sock))
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
-
-    async def _open(self, sock: socket.socket) -> None:
-        """Make a transport of a socket, through TLS if there is."""
+        # Made here, and not by the task: a server that ends waits for its visitors.
         visitor = self._make_visitor()
+        task = self._loop.create_task(self._open(sock, visitor))
+        if not task.done():  # as with an eager task factory
+            self._opening[sock] = visitor, task
+
+    async def _open(self, sock: socket.socket, visitor: Visitor) -> None:
+        """Make a transport of a socket, through TLS if there is."""
         try:
-            await self._loop.connect_accepted_socket(lambda: visitor.protocol, sock, ssl=self._tls, **self._timeouts)
+            await self._connect(lambda: visitor.protocol, sock, ssl=self._tls, **self._timeouts)
         except OSError as error:
             logger.debug("No WebSocket: %s", error)
             visitor.connection_failed()
         except BaseException:
             visitor.connection_failed()
             raise
-
-
-def listen_unix(path: str) -> socket.socket:
-    """Listen on a path; a socket that a dead server has left there is replaced."""
-    with suppress(FileNotFoundError):
-        if stat.S_ISSOCK(os.stat(path).st_mode):
-            os.unlink(path)
-    sock = socket.socket(socket.AF_UNIX)
-    try:
-        sock.bind(path)
-        sock.listen(1024)
-    except OSError as error:
-        sock.close()
-        raise OSError(error.errno, f"Cannot listen on {path}: {error.strerror}") from error
-    return sock
+        finally:
+            self._opening.pop(sock, None)

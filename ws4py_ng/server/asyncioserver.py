@@ -10,7 +10,6 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Generator, Sequence
-from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -23,9 +22,12 @@ from ..transports.aio import AsyncioTransport
 from ..transports.parting import LINGER
 from ..websocket import WebSocket
 from .acceptor import Acceptor, Handlers
-from .asynciolistener import Listener, listen_unix
+from .answers import STRANGERS, full
+from .asynciolistener import Listener
+from .asynciopatience import Patience
 from .asynciovisitor import ProcessRequest, Visitor
-from .listening import listen_everywhere
+from .checks import check_server
+from .listening import listen_everywhere, listen_unix
 from .visitor import DRAIN_REASON
 
 __all__ = ["Server", "serve"]
@@ -62,6 +64,9 @@ class Server:
         self._visitors: set[Visitor] = set()
         self._parting: dict[Visitor, None] = {}
         self._connections: dict[AsyncioTransport, WebSocket] = {}
+        self._patience = Patience(acceptor.limits.open_timeout)
+        # Made once for all connections.
+        self._on_end, self._on_gone = self._ended, self._gone
         self._draining = False
         self._changed = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -143,6 +148,7 @@ class Server:
             for each in leftover:
                 each.cut_off()
             await self._wait(self._are_all_gone, CUT_OFF)
+            self._patience.end()
             self._stopped.set()
 
     async def _close_slowly(self, over: float) -> None:
@@ -181,12 +187,16 @@ class Server:
 
     def _visit(self) -> Visitor:
         refusal = DRAIN_REASON if self._draining else None
-        if len(self._connections) + len(self._visitors) >= self.max_connections:
-            refusal = f"There are {self.max_connections} connections already"
-        visitor = Visitor(self.acceptor, self.process_request, refusal)
+        if len(self._connections) + len(self._visitors) >= self.max_connections + STRANGERS:
+            refusal = full(self.max_connections).msg
+        visitor = Visitor(self.acceptor, self._patience, self.process_request, refusal, self._admit)
         visitor.on_settled, visitor.on_gone, visitor.on_adopted = self._settled, self._left, self._adopted
         self._visitors.add(visitor)
         return visitor
+
+    def _admit(self) -> None:
+        if len(self._connections) >= self.max_connections:
+            raise full(self.max_connections)
 
     def _settled(self, visitor: Visitor) -> None:
         self._visitors.discard(visitor)
@@ -196,8 +206,10 @@ class Server:
 
     def _adopted(self, ws: WebSocket, carrier: AsyncioTransport) -> None:
         self._connections[carrier] = ws
-        carrier.on_end = self._changed.set
-        carrier.on_gone = partial(self._gone, carrier)
+        carrier.on_end, carrier.on_gone = self._on_end, self._on_gone
+
+    def _ended(self, carrier: AsyncioTransport) -> None:
+        self._changed.set()
 
     def _gone(self, carrier: AsyncioTransport) -> None:
         self._connections.pop(carrier, None)
@@ -231,6 +243,7 @@ def serve(
 
     The parameters are those of `threadedserver.serve`. Hooks may be ``async def``, ``process_request`` too.
     """
+    check_server(max_connections, process_request, ssl_context)
     acceptor = Acceptor(
         functions="tasks",
         handlers=handlers,

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Generator
+from functools import partial
 from inspect import isawaitable
 from typing import Any
 
-from ..capture.tap import AnyTap
 from ..capture.taps import tap_protocol
+from ..capture.untapped import AnyTap
 from ..exc import HandshakeError
 from ..handshake import Accepted, Request, Response, receive_request, refuse
 from ..transports.aio import AsyncioTransport
+from ..transports.fastnet import reads_ahead
 from ..transports.parting import Parting, read_buffer
 from ..websocket import WebSocket
-from .acceptor import Acceptor, environ_of, plain
+from .acceptor import Acceptor, environ_of
+from .answers import checked, failure, plain
+from .asynciopatience import Patience
 
 __all__ = ["ProcessRequest", "Visitor"]
 
@@ -32,17 +35,25 @@ HEAD_PIECE = 4096
 class Visitor(asyncio.BufferedProtocol):
     """Read the request and answer it; then a WebSocket has the transport.
 
-    ``refusal`` turns the peer away at once. ``on_adopted`` is called with the WebSocket and its
+    ``refusal`` turns the peer away at once, ``admit`` may by a HandshakeError, where there
+    is nothing else against a WebSocket. ``on_adopted`` is called with the WebSocket and its
     transport before `opened` is; ``on_settled`` when a refusal was sent, ``on_gone`` when there is
     nothing left to do here.
     """
 
     def __init__(
-        self, acceptor: Acceptor, process_request: ProcessRequest | None = None, refusal: str | None = None
+        self,
+        acceptor: Acceptor,
+        patience: Patience,
+        process_request: ProcessRequest | None = None,
+        refusal: str | None = None,
+        admit: Callable[[], object] | None = None,
     ) -> None:
         self._acceptor = acceptor
+        self._patience = patience
         self._process_request = process_request
         self._refusal = refusal
+        self._admit = admit
         self.on_adopted: Callable[[WebSocket, AsyncioTransport], object] | None = None
         self.on_settled: Callable[[Visitor], object] | None = None
         self.on_gone: Callable[[Visitor], object] | None = None
@@ -53,8 +64,8 @@ class Visitor(asyncio.BufferedProtocol):
         self._parting: Parting | None = None
         self._heard = False
         self._settled = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._deciding: asyncio.Future[None] | None = None
+        self._deciding: asyncio.Future[Response | None] | None = None
+        self._early = b""  # it came while the application decided
         next(self._reading)
 
     # What the loop calls
@@ -65,9 +76,7 @@ class Visitor(asyncio.BufferedProtocol):
         if self._refusal is not None:
             self.turn_away(self._refusal)
             return
-        timeout = self._acceptor.limits.open_timeout
-        if timeout is not None:
-            self._timer = asyncio.get_running_loop().call_later(timeout, self._too_late)
+        self._patience.wait_for(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Let the loop read into the buffer that all connections share."""
@@ -113,6 +122,9 @@ class Visitor(asyncio.BufferedProtocol):
     def _read(self, data: bytes) -> None:
         if self._settled:
             return
+        if self._deciding is not None:
+            self._early += data
+            return
         try:
             self._reading.send(data)
         except StopIteration as stop:
@@ -123,14 +135,13 @@ class Visitor(asyncio.BufferedProtocol):
 
     def _settle(self) -> None:
         self._settled = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._patience.forget(self)
         if self._deciding is not None and self._deciding is not _running_task():
             self._deciding.cancel()
         self._deciding = None
 
-    def _too_late(self) -> None:
+    def too_late(self) -> None:
+        """Refuse who has not sent a whole request in time."""
         # Browsers open connections that they may not need: those get no answer.
         self.refuse(HandshakeError("No whole request in time (Limits.open_timeout)", 408 if self._heard else None))
 
@@ -138,45 +149,49 @@ class Visitor(asyncio.BufferedProtocol):
         """Ask the application, which may take its time, and answer."""
         answer: Any = None
         if self._process_request is not None:
-            with self._answering(request):
+            try:
                 answer = self._process_request(request)
-        if isawaitable(answer):
+            except Exception as error:  # noqa: BLE001 - what the application raises is its own bug
+                self._answer(failure(error, request), request.method)
+        if answer is not None and isawaitable(answer):
             # Nothing is read meanwhile, and ``open_timeout`` goes on.
-            self._transport.pause_reading()
-            self._deciding = asyncio.ensure_future(self._decide_later(answer, request, leftover))
+            if reads_ahead(self._transport):
+                asyncio.get_running_loop().call_soon(self._pause)
+            else:
+                self._transport.pause_reading()
+            # Not a coroutine of ours that awaits it: cancelled before its first step, that would never begin it.
+            self._deciding = asyncio.ensure_future(answer)
+            self._deciding.add_done_callback(partial(self._decided, request, leftover))
         elif not self._settled:
             self._go_on(answer, request, leftover)
 
-    async def _decide_later(self, pending: Awaitable[Response | None], request: Request, leftover: bytes) -> None:
-        answer: Response | None = None
-        with self._answering(request):
-            answer = await pending
-        if not self._settled and self._transport is not None:
+    def _pause(self) -> None:
+        if self._deciding is not None and self._transport is not None:
+            self._transport.pause_reading()
+
+    def _decided(self, request: Request, leftover: bytes, decision: asyncio.Future[Response | None]) -> None:
+        if decision.cancelled() or self._settled:
+            return
+        error = decision.exception()
+        if error is not None:
+            self._answer(failure(error, request), request.method)
+        elif self._transport is not None:
             self._transport.resume_reading()
-            self._go_on(answer, request, leftover)
+            self._go_on(decision.result(), request, leftover + self._early)
 
-    @contextmanager
-    def _answering(self, request: Request) -> Iterator[None]:
-        """Answer what the application raises."""
+    def _go_on(self, answer: object, request: Request, leftover: bytes) -> None:
+        found = None
         try:
-            yield
-        except HandshakeError as error:
-            self.refuse(error)
-        except Exception:  # what the application raises is its own bug
-            logger.exception("The application failed to answer %s %s", request.method, request.target)
-            self.refuse(HandshakeError("Internal server error", 500))
-
-    def _go_on(self, answer: Response | None, request: Request, leftover: bytes) -> None:
-        if answer is not None:
-            self._answer(answer)
+            if answer is None:
+                found = self._ask(request)
+            else:
+                response = checked(answer)
+        except Exception as error:  # noqa: BLE001
+            response = failure(error, request)
+        if found is None:
+            self._answer(response, request.method)
             return
-        chosen: Any = None
-        with self._answering(request):
-            chosen = self._ask(request)
-        if chosen is None:
-            return
-        accepted: Accepted = chosen[0]
-        ws: WebSocket = chosen[1]
+        accepted, ws = found
         self._settle()
         transport, self._transport = self._transport, None
         transport.write(accepted.response.to_bytes())
@@ -199,6 +214,8 @@ class Visitor(asyncio.BufferedProtocol):
 
     def _ask(self, request: Request) -> tuple[Accepted, WebSocket]:
         handler, accepted = self._acceptor.accept(request)
+        if self._admit is not None:
+            self._admit()
         transport = self._transport
         scheme = "http" if transport.get_extra_info("sslcontext") is None else "https"
         local, peer = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
@@ -215,18 +232,17 @@ class Visitor(asyncio.BufferedProtocol):
     def refuse(self, error: HandshakeError) -> None:
         """Answer what refuses the handshake, and hang up."""
         logger.debug("Refused a WebSocket: %s", error)
+        self._answer(None if error.status is None else refuse(error))
+
+    def _answer(self, response: Response | None, method: str = "GET") -> None:
         if self._settled or self._transport is None:
             return
-        if error.status is None or self._transport.is_closing():
-            self._settle()
-            self._transport.abort()
-        else:
-            self._answer(refuse(error))
-
-    def _answer(self, response: Response) -> None:
         self._settle()
+        if response is None or self._transport.is_closing():
+            self._transport.abort()
+            return
         transport, self._transport = self._transport, None
-        transport.write(plain(response).to_bytes())
+        transport.write(plain(response, method).to_bytes())
         self._parting = Parting(transport, heard_out=False, patience=None, on_gone=self._go)
         if self.on_settled is not None:
             self.on_settled(self)

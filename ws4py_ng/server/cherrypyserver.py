@@ -36,6 +36,7 @@ from ..transports.blocking import BlockingTransport, check_hooks
 from ..transports.handover import Handover, find, host_name
 from ..websocket import WebSocket
 from .functions import maker_of
+from .seats import MAX_CONNECTIONS, Seats
 from .wsgiutils import record, request_from_environ
 
 __all__ = ["WebSocketPlugin", "WebSocketTool"]
@@ -58,12 +59,13 @@ class WebSocketTool(cherrypy.Tool):
     Also: ``handler_cls``, a subclass of `WebSocket` or a function of one (`server.functions`), which gets a
     thread of its own beside the manager's; ``protocols``, the subprotocols in our
     order of preference; ``heartbeat_freq``; ``priority``, that of the hook; ``origins``,
-    ``deflate`` and ``limits`` as `server.wsgi.WebSocketApplication` has them; ``extensions``
+    ``deflate``, ``limits`` and ``max_connections`` as `server.wsgi.WebSocketApplication` has them; ``extensions``
     beside permessage-deflate, where names alone mean nothing. ``version`` is ws4py's; 13 it is.
     """
 
     def __init__(self) -> None:
         super().__init__("before_request_body", self.upgrade)
+        self._seats = Seats()
 
     def _setup(self) -> None:
         conf = self._merged_args()
@@ -87,6 +89,7 @@ class WebSocketTool(cherrypy.Tool):
         origins: Sequence[OriginRule] | None = None,
         deflate: bool | PerMessageDeflateFactory | None = True,
         limits: Limits = DEFAULT_LIMITS,
+        max_connections: int = MAX_CONNECTIONS,
         capture: CaptureOption = None,
     ) -> None:
         """Agree on a WebSocket, or refuse it, and make ``cherrypy.request.ws_handler``."""
@@ -100,10 +103,7 @@ class WebSocketTool(cherrypy.Tool):
         try:
             accepted, found = _accept(environ, policy)
         except HandshakeError as error:
-            answer = refuse(error)
-            for name, value in error.headers:
-                cherrypy.serving.response.headers[name] = value
-            raise cherrypy.HTTPError(answer.status, error.msg) from error
+            raise _refused(error) from error
         chosen = [] if accepted.subprotocol is None else [accepted.subprotocol]
         names = [extension.name for extension in accepted.extensions]
         handler = maker_of(handler_cls)(found.sock, chosen, names, environ.copy(), heartbeat_freq=heartbeat_freq)
@@ -113,6 +113,10 @@ class WebSocketTool(cherrypy.Tool):
             except TypeError:
                 logger.exception("The application failed to answer %s", request.path_info)
                 raise
+            try:
+                self._seats.take(handler, max_connections)
+            except HandshakeError as error:
+                raise _refused(error) from error
             handler._configure(limits, accepted.extensions)
             recorder = settings_of(capture)
             if recorder is not None:
@@ -229,6 +233,13 @@ def _accept(environ: dict[str, Any], policy: ServerPolicy) -> tuple[Accepted, Ha
         cherrypy.log(line, "WEBSOCKET")
         raise HandshakeError(line, 501)
     return accepted, found
+
+
+def _refused(error: HandshakeError) -> cherrypy.HTTPError:
+    answer = refuse(error)
+    for name, value in error.headers:
+        cherrypy.serving.response.headers[name] = value
+    return cherrypy.HTTPError(answer.status, error.msg)
 
 
 def _is_101(status: Any) -> bool:

@@ -21,7 +21,8 @@ from ..receiving import BlockingReceiver
 from ..transports import thread_kit
 from ..transports.handover import Environ, StartResponse, find, protocol_of
 from ..websocket import WebSocket
-from .acceptor import Acceptor, plain
+from .acceptor import Acceptor
+from .answers import plain
 from .crew import crew_of
 from .wsgi import Opening, not_here
 from .wsgiutils import request_from_environ

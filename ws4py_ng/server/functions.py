@@ -16,6 +16,7 @@ from ..exc import ConnectionClosed
 from ..receiving import AsyncReceiver, BlockingReceiver
 from ..states import State
 from ..websocket import WebSocket
+from .checks import check_handler
 
 __all__ = ["Functions", "Handler", "class_of", "is_router", "maker_of", "outlast"]
 
@@ -52,6 +53,7 @@ def is_router(function: Callable[..., Any]) -> bool:
 
 def class_of(handler: Handler, functions: Functions) -> type[WebSocket]:
     """Return a class as it is, and for a function one that runs it. Raises TypeError if that is not done here."""
+    check_handler(handler)
     if isinstance(handler, type):
         return handler
     name = getattr(handler, "__name__", repr(handler))
@@ -105,7 +107,7 @@ class _FunctionWebSocket(WebSocket):
             )
         self.close()
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         """Close with 1011 and log; that this connection is closed is no failure."""
         if not isinstance(error, ConnectionClosed) or self._state is State.OPEN:
             self._report(error)
@@ -128,11 +130,11 @@ class ThreadWebSocket(BlockingReceiver, _FunctionWebSocket):
         self._runs_in = self._pull_kit.ident()
         try:
             self._returned_value(self._function(self))
-        except Exception as error:  # noqa: BLE001 - the application's, logged
+        except BaseException as error:
+            if not self._is_failure(error):  # the end of a greenlet
+                self.close(INTERNAL_ERROR)
+                raise
             self._failed(error)
-        except BaseException:  # SystemExit; the end of a greenlet
-            self.close(INTERNAL_ERROR)
-            raise
         finally:
             self._runs_in = None
             self._done.set()
@@ -180,7 +182,9 @@ class TaskWebSocket(AsyncReceiver, _FunctionWebSocket):
         try:
             with self._scope:
                 self._returned_value(await self._function(self))
-        except Exception as error:  # noqa: BLE001 - the application's, logged
+        except BaseException as error:
+            if not self._is_failure(error):  # this task is cancelled
+                raise
             self._failed(error)
         finally:
             self._done.set()

@@ -3,9 +3,38 @@
 from __future__ import annotations
 
 import errno
+import logging
+import os
 import socket
+import stat
+from contextlib import suppress
+from time import monotonic
+from typing import Any, Final
 
-__all__ = ["listen_everywhere"]
+__all__ = ["AF_UNIX", "BACK_OFF", "HOPELESS", "Shortage", "close_listener", "listen_everywhere", "listen_unix"]
+
+logger = logging.getLogger("ws4py_ng")
+
+# No listener any more. Any other error of accept() passes: the system is short of something
+# that others may give back, or it reports an error of the new connection (accept(2)).
+HOPELESS = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
+BACK_OFF = 0.5
+LOG_INTERVAL = 5.0
+AF_UNIX: Final = getattr(socket, "AF_UNIX", None)
+
+
+class Shortage:
+    """Say that nobody can be accepted for now, and do not fill the log with it."""
+
+    def __init__(self) -> None:
+        self._quiet_until = 0.0
+
+    def log(self, error: OSError) -> None:
+        """Take note of what `accept` raised."""
+        now = monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + LOG_INTERVAL
+            logger.warning("Cannot accept connections for now: %s", error)
 
 
 def listen_everywhere(host: str | None, port: int) -> list[socket.socket]:
@@ -31,3 +60,27 @@ def listen_everywhere(host: str | None, port: int) -> list[socket.socket]:
         where = f"{host or 'every interface'}, port {port}"
         raise OSError(error.errno, f"Cannot listen on {where}: {error.strerror}") from error
     return listeners
+
+
+def listen_unix(path: str) -> socket.socket:
+    """Listen on a path; a socket that a dead server has left there is replaced."""
+    with suppress(FileNotFoundError):
+        if stat.S_ISSOCK(os.stat(path).st_mode):
+            os.unlink(path)
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.bind(path)
+        sock.listen(1024)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"Cannot listen on {path}: {error.strerror}") from error
+    return sock
+
+
+def close_listener(sock: Any) -> None:
+    """Close a listening socket, of trio as well, and remove the path of one that has one; twice is no harm."""
+    path = sock.getsockname() if sock.family == AF_UNIX and sock.fileno() >= 0 else None
+    sock.close()
+    if path and isinstance(path, str):
+        with suppress(OSError):
+            os.unlink(path)

@@ -8,7 +8,6 @@ It is used like this::
 
 from __future__ import annotations
 
-import errno
 import logging
 import selectors
 import socket
@@ -25,18 +24,15 @@ from ..extensions import PerMessageDeflateFactory
 from ..handshake import OriginRule
 from ..limits import DEFAULT_LIMITS, Limits
 from .acceptor import Acceptor, Handlers
-from .listening import listen_everywhere
+from .answers import STRANGERS, full
+from .checks import check_server
+from .listening import BACK_OFF, HOPELESS, Shortage, close_listener, listen_everywhere, listen_unix
 from .visitor import DRAIN_REASON, ProcessRequest, Visitor
 
 __all__ = ["Server", "serve"]
 
 logger = logging.getLogger("ws4py_ng")
 
-# No listener any more. Any other error of accept() passes: the system is short of something
-# that others may give back, or it reports an error of the new connection (accept(2)).
-HOPELESS = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
-BACK_OFF = 0.5
-LOG_INTERVAL = 5.0
 # How long those who were turned away are given to read why, and how many at once.
 LINGER = 1.0
 MAX_PARTING = 64
@@ -51,6 +47,7 @@ def serve(
     *,
     ssl_context: ssl.SSLContext | None = None,
     sock: socket.socket | None = None,
+    unix_path: str | None = None,
     process_request: ProcessRequest | None = None,
     protocols: Sequence[str] = (),
     origins: Sequence[OriginRule] = (),
@@ -65,12 +62,14 @@ def serve(
 
     ``handlers`` is a WebSocket class or a function of a WebSocket (`server.functions`), a dict from path to
     these, or a function from a ``request``, as its parameter is called, to these. ``host`` None is every
-    interface, ``port`` 0 any free one; or give a listening ``sock``, of TCP or Unix. ``process_request`` may
-    answer a request by plain HTTP: a page, a health check. Of ``protocols`` the first that a client offers is
-    chosen; ``origins`` lists web sites that may connect beside the server's own, "*" for all. More than
-    ``max_connections`` at once, each of which has a thread, get 503. ``capture`` records connections
-    (`ws4py_ng.capture.Capture`): a path, a directory, a function.
+    interface, ``port`` 0 any free one; or give a listening ``sock``, of TCP or Unix, or the ``unix_path`` of
+    one, which is removed at the end. ``process_request`` may answer a request by plain HTTP: a page, a health
+    check. Of ``protocols`` the first that a client offers is chosen; ``origins`` lists web sites that may
+    connect beside the server's own, ``["*"]`` all. More than ``max_connections`` at once, each of which has a
+    thread, get 503; but the requests of 64 more are read, which ``process_request`` may answer. ``capture``
+    records connections (`ws4py_ng.capture.Capture`): a path, a directory, a function.
     """
+    check_server(max_connections, process_request, ssl_context)
     acceptor = Acceptor(
         functions="threads",
         handlers=handlers,
@@ -82,6 +81,8 @@ def serve(
         heartbeat_freq=heartbeat_freq,
         capture=capture,
     )
+    if unix_path is not None:
+        sock = listen_unix(unix_path)
     listeners = [sock] if sock is not None else listen_everywhere(host, port)
     return Server(listeners, acceptor, ssl_context, process_request, max_connections)
 
@@ -107,11 +108,12 @@ class Server:
         self.max_connections = max_connections
         self._changed = threading.Condition()
         self._visitors: set[Visitor] = set()
-        self._draining = False
+        self._admitted: set[Visitor] = set()
+        self._draining = self._accepts = self._has_left = False
         self._waker, self._wakened = socket.socketpair()
         self._thread: threading.Thread | None = None
         self._parting: dict[Any, float] = {}
-        self._quiet_until = 0.0
+        self._shortage = Shortage()
 
     @property
     def address(self) -> Any:
@@ -143,6 +145,7 @@ class Server:
             with self._changed:
                 if self._draining:
                     return
+                self._accepts = True
                 for sock in (*self.listeners, self._wakened):
                     sock.setblocking(False)
                     selector.register(sock, selectors.EVENT_READ)
@@ -153,6 +156,9 @@ class Server:
                 for sock in self._parting:
                     sock.close()
                 self._parting.clear()
+                with self._changed:
+                    self._accepts = False
+                    self._close_waker()
 
     def shutdown(self) -> None:
         """Stop accepting, close every connection with 1001, and wait until all have ended,
@@ -169,7 +175,7 @@ class Server:
         if self._thread is not None:
             self._thread.join()
         for listener in self.listeners:
-            listener.close()
+            close_listener(listener)
         for visitor in visitors:
             # A peer that does not read would hold us up, and all the others with us.
             try:
@@ -185,8 +191,14 @@ class Server:
         with self._changed:
             # Nothing can hold those up any more but their hooks.
             self._changed.wait_for(self._is_empty, CUT_OFF)
-        self._waker.close()
-        self._wakened.close()
+            self._has_left = True
+            self._close_waker()
+
+    def _close_waker(self) -> None:
+        """Close what wakes `serve_forever`, when that has ended and `shutdown` as well; the lock is held."""
+        if self._has_left and not self._accepts:
+            self._waker.close()
+            self._wakened.close()
 
     def _is_empty(self) -> bool:
         return all(visitor.is_here for visitor in self._visitors)
@@ -212,11 +224,11 @@ class Server:
             if not self._draining:
                 self._wait_for_better_times(error)
             return
-        visitor = Visitor(sock, self.acceptor, self.ssl_context, self.process_request)
+        visitor = Visitor(sock, self.acceptor, self.ssl_context, self.process_request, self._admit)
         with self._changed:
             refusal = DRAIN_REASON if self._draining else None
-            if len(self._visitors) >= self.max_connections:
-                refusal = f"There are {self.max_connections} connections already"
+            if len(self._visitors) >= self.max_connections + STRANGERS:
+                refusal = full(self.max_connections).msg
             if refusal is None:
                 self._visitors.add(visitor)
         if refusal is None:
@@ -233,14 +245,17 @@ class Server:
         self._parting[sock] = monotonic() + LINGER
         selector.register(sock, selectors.EVENT_READ)
 
+    def _admit(self, visitor: Visitor) -> None:
+        with self._changed:
+            if len(self._admitted) >= self.max_connections:
+                raise full(self.max_connections)
+            self._admitted.add(visitor)
+
     def _wait_for_better_times(self, error: OSError) -> None:
-        """Go on after `accept` failed, but not at once, and do not fill the log with it."""
+        """Go on after `accept` failed, but not at once."""
         if error.errno in HOPELESS:
             raise error
-        now = monotonic()
-        if now >= self._quiet_until:
-            self._quiet_until = now + LOG_INTERVAL
-            logger.warning("Cannot accept connections for now: %s", error)
+        self._shortage.log(error)
         with self._changed:
             self._changed.wait(BACK_OFF)
 
@@ -266,4 +281,5 @@ class Server:
     def _forget(self, visitor: Visitor) -> None:
         with self._changed:
             self._visitors.discard(visitor)
+            self._admitted.discard(visitor)
             self._changed.notify_all()

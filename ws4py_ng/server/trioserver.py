@@ -13,7 +13,8 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from inspect import isawaitable
 from types import TracebackType
 from typing import Any
 
@@ -32,18 +33,24 @@ from ..transports.trio_ import (
     Nursery,
     SocketListener,
     SocketStream,
+    Task,
     TaskStatus,
     TrioChannel,
+    current_task,
+    lineage,
     listen,
     move_on_after,
     open_kit,
     open_nursery,
     secure,
-    serve_listeners,
+    sleep,
 )
 from ..websocket import WebSocket
-from .acceptor import Acceptor, Handlers, environ_of, plain
+from .acceptor import Acceptor, Handlers, environ_of
+from .answers import checked, failure, full, plain
+from .checks import check_server
 from .functions import outlast
+from .listening import BACK_OFF, HOPELESS, Shortage, close_listener, listen_unix
 
 __all__ = ["Server", "serve"]
 
@@ -52,7 +59,8 @@ logger = logging.getLogger("ws4py_ng")
 DRAIN_REASON = "Server is shutting down"
 HEAD_READ_SIZE = 4096
 
-ProcessRequest = Callable[[Request], Response | None]
+# Its answer, None to go on with the WebSocket, may be awaited.
+ProcessRequest = Callable[[Request], Response | Awaitable[Response | None] | None]
 
 
 class Server:
@@ -76,9 +84,13 @@ class Server:
         self.listeners: list[SocketListener] = []
         self._where = where
         self._connections: dict[WebSocket, PullTransport] = {}
-        self._visitors: set[CancelScope] = set()
+        self._tasks: dict[WebSocket, Task] = {}
+        self._visitors: dict[CancelScope, Task] = {}
+        # In a hook of whose `shutdown` was called.
+        self._callers: dict[WebSocket, PullTransport] = {}
         self._accepting = CancelScope()
         self._draining = False
+        self._shortage = Shortage()
         self._stopped = Event()
         self._manager: Any = None
         self._nursery: Nursery | None = None
@@ -100,7 +112,8 @@ class Server:
         return set(self._connections)
 
     async def __aenter__(self) -> Server:
-        self.listeners = await listen(*self._where)
+        host, port, sock, unix_path = self._where
+        self.listeners = await listen(host, port, sock if unix_path is None else listen_unix(unix_path))
         self._manager = open_nursery()
         self._nursery = await self._manager.__aenter__()
         self._nursery.start_soon(self._accept, self._nursery)
@@ -114,6 +127,7 @@ class Server:
         try:
             if error is None:
                 await self.shutdown()
+                await self._see_off(self._callers)
         finally:
             nursery.cancel_scope.cancel()
             # What ended the block is no error of the nursery's, and reaches the caller as it is.
@@ -131,16 +145,27 @@ class Server:
 
     async def shutdown(self) -> None:
         """Stop accepting, close every connection with 1001, and wait until all have ended,
-        at most ``limits.close_timeout`` seconds; what is left then is cut off. Twice is no harm."""
+        at most ``limits.close_timeout`` seconds; what is left then is cut off.
+
+        Twice is no harm. Called by a hook, it does not wait for that hook's own connection.
+        """
         if self._draining:
             return
         self._draining = True
+        here = lineage()
         self._accepting.cancel()
-        for scope in self._visitors:
-            scope.cancel()
+        for scope, task in self._visitors.items():
+            if task not in here:
+                scope.cancel()
         connections = dict(self._connections)
         for ws in connections:
             ws.close(GOING_AWAY, DRAIN_REASON)
+        self._callers = {ws: connections.pop(ws) for ws, task in self._tasks.items() if task in here}
+        await self._see_off(connections)
+        self._stopped.set()
+
+    async def _see_off(self, connections: Mapping[WebSocket, PullTransport]) -> None:
+        """Wait until connections have ended, for a bounded time, and cut off what is left."""
         timeout = self.acceptor.limits.close_timeout
         with move_on_after(float("inf") if timeout is None else timeout):
             for ws, transport in connections.items():
@@ -148,11 +173,32 @@ class Server:
                 await outlast(ws)
         for transport in connections.values():
             transport.cut_off()
-        self._stopped.set()
 
     async def _accept(self, nursery: Nursery) -> None:
-        with self._accepting:
-            await serve_listeners(self._visit, self.listeners, handler_nursery=nursery)
+        try:
+            with self._accepting:
+                async with open_nursery() as accepting:
+                    for listener in self.listeners:
+                        accepting.start_soon(self._accept_on, listener, nursery)
+        finally:
+            for listener in self.listeners:
+                close_listener(listener.socket)
+
+    async def _accept_on(self, listener: SocketListener, nursery: Nursery) -> None:
+        while True:
+            try:
+                stream = await listener.accept()
+            except OSError as error:
+                await self._wait_for_better_times(error)
+            else:
+                nursery.start_soon(self._visit, stream)
+
+    async def _wait_for_better_times(self, error: OSError) -> None:
+        """Go on after `accept` failed, but not at once."""
+        if error.errno in HOPELESS:
+            raise error
+        self._shortage.log(error)
+        await sleep(BACK_OFF)
 
     async def _visit(self, stream: SocketStream) -> None:
         """Serve one connection, whose errors are its own."""
@@ -175,8 +221,9 @@ class Server:
         reading = receive_request(self.acceptor.limits)
         heard = False
         received: tuple[Request, bytes] | None = None
+        answer: Response | None = None
         with move_on_after(float("inf") if timeout is None else timeout) as scope:
-            self._visitors.add(scope)
+            self._visitors[scope] = current_task()
             try:
                 if self.ssl_context is not None:
                     channel = TrioChannel(await secure(stream, self.ssl_context, server_side=True))
@@ -184,39 +231,48 @@ class Server:
                     local, peer = channel.address("getsockname"), channel.address("getpeername")
                     tap_awaited(channel, self.acceptor.tap("trio", local, peer, secure=self.ssl_context is not None))
                 next(reading)
-                while True:
+                while received is None:
                     data = await channel.read(HEAD_READ_SIZE)
                     heard = heard or bool(data)
-                    reading.send(data)
-            except StopIteration as stop:
-                received = stop.value
+                    try:
+                        reading.send(data)
+                    except StopIteration as stop:
+                        received = stop.value
+                answer = await self._decide(received[0])
             except HandshakeError as error:
                 refusal = error
             finally:
-                self._visitors.discard(scope)
+                del self._visitors[scope]
         if self._draining:
             refusal = HandshakeError(DRAIN_REASON, 503)
-        elif received is None and refusal is None:
+        elif scope.cancelled_caught:
             # Browsers open connections that they may not need: those get no answer.
             refusal = HandshakeError("No whole request in time (Limits.open_timeout)", 408 if heard else None)
-        if refusal is None and received is not None:
-            refusal = await self._settle(channel, *received)
         if refusal is not None:
             await self._refuse(channel, refusal)
+        elif received is not None:
+            await self._settle(channel, *received, answer)
 
-    async def _settle(self, channel: TrioChannel, request: Request, leftover: bytes) -> HandshakeError | None:
-        """Answer a request, and serve the WebSocket to its end; or return why there is none."""
-        try:
-            chosen = self._ask(channel, request)
-        except HandshakeError as error:
-            return error
-        except Exception:  # what the application raises is its own bug
-            # Without the query, which may hold a secret.
-            logger.exception("The application failed to answer a request for %s", request.target.partition("?")[0])
-            return HandshakeError("Internal server error", 500)
-        if isinstance(chosen, Response):
-            await self._answer(channel, chosen)
+    async def _decide(self, request: Request) -> Response | None:
+        """Ask ``process_request``, which may take its time."""
+        if self.process_request is None:
             return None
+        try:
+            answer = self.process_request(request)
+            answer = await answer if isawaitable(answer) else answer
+            return None if answer is None else checked(answer)
+        except Exception as error:  # noqa: BLE001 - what the application raises is its own bug
+            return failure(error, request)
+
+    async def _settle(self, channel: TrioChannel, request: Request, leftover: bytes, answer: Response | None) -> None:
+        """Answer a request, and serve the WebSocket to its end if there is one."""
+        try:
+            chosen = answer or self._ask(channel, request)
+        except Exception as error:  # noqa: BLE001
+            chosen = failure(error, request)
+        if isinstance(chosen, Response):
+            await self._answer(channel, chosen, request.method)
+            return
         accepted, ws = chosen
         if leftover:
             ws._stream._reader.feed(leftover)
@@ -224,21 +280,17 @@ class Server:
         async with open_kit() as kit:
             transport = PullTransport(ws, self.acceptor.limits, kit, channel, ws._release)
             ws._attach(transport)
-            self._connections[ws] = transport
+            self._connections[ws], self._tasks[ws] = transport, current_task()
             try:
                 await transport.run()
                 await outlast(ws)
             finally:
-                del self._connections[ws]
-        return None
+                del self._connections[ws], self._tasks[ws]
 
-    def _ask(self, channel: TrioChannel, request: Request) -> Response | tuple[Accepted, WebSocket]:
-        answer = self.process_request(request) if self.process_request is not None else None
-        if answer is not None:
-            return answer
-        if len(self._connections) >= self.max_connections:
-            raise HandshakeError(f"There are {self.max_connections} connections already", 503)
+    def _ask(self, channel: TrioChannel, request: Request) -> tuple[Accepted, WebSocket]:
         handler, accepted = self.acceptor.accept(request)
+        if len(self._connections) >= self.max_connections:
+            raise full(self.max_connections)
         local, peer = channel.address("getsockname"), channel.address("getpeername")
         environ = environ_of(request, "http" if self.ssl_context is None else "https", local, peer)
         ws = self.acceptor.make(handler, accepted, None, environ)
@@ -251,9 +303,9 @@ class Server:
         if error.status is not None:
             await self._answer(channel, refuse(error))
 
-    async def _answer(self, channel: TrioChannel, response: Response) -> None:
+    async def _answer(self, channel: TrioChannel, response: Response, method: str = "GET") -> None:
         with move_on_after(LINGER):
-            await channel.write([plain(response).to_bytes()], lambda: None)
+            await channel.write([plain(response, method).to_bytes()], lambda: None)
             await channel.hang_up(False)
 
 
@@ -277,8 +329,9 @@ def serve(
 ) -> Server:
     """Return a `Server`, which listens once it is entered or run.
 
-    The parameters are those of `threadedserver.serve`. Hooks may be ``async def``.
+    The parameters are those of `threadedserver.serve`. Hooks may be ``async def``, ``process_request`` too.
     """
+    check_server(max_connections, process_request, ssl_context)
     acceptor = Acceptor(
         functions="tasks",
         handlers=handlers,

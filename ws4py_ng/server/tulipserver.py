@@ -11,9 +11,13 @@ from typing import Any
 
 from ..websocket import WebSocket
 from .acceptor import Acceptor, Handlers
+from .asynciopatience import Patience
 from .asynciovisitor import Visitor
 
 __all__ = ["WebSocketProtocol"]
+
+# Kept so that programs can import them.
+LF, CRLF, SPACE, EMPTY = b"\n", b"\r\n", b" ", b""
 
 
 class WebSocketProtocol(Visitor):
@@ -24,7 +28,8 @@ class WebSocketProtocol(Visitor):
     """
 
     def __init__(self, handler_cls: Handlers, **options: Any) -> None:
-        super().__init__(Acceptor(handlers=handler_cls, functions="tasks", **options))
+        acceptor = Acceptor(handlers=handler_cls, functions="tasks", **options)
+        super().__init__(acceptor, Patience(acceptor.limits.open_timeout))
 
     def close(self) -> None:
         """Close the WebSocket, or the connection that has not become one."""
@@ -32,6 +37,10 @@ class WebSocketProtocol(Visitor):
             self.ws.close()
         else:
             self.cut_off()
+
+    def _settle(self) -> None:
+        super()._settle()
+        self._patience.end()
 
     def _made(self, ws: WebSocket) -> None:
         super()._made(ws)

@@ -28,7 +28,7 @@ from ..limits import DEFAULT_LIMITS, Limits
 from ..transports.aio import AsyncioTransport
 from ..transports.parting import Parting
 from ..websocket import WebSocket
-from .acceptor import plain
+from .answers import plain
 from .asgi import DENIAL, DRAIN_REASON, EXTENSION, Scope
 from .asgievents import Bridge, Events, HostEvent
 
@@ -77,6 +77,7 @@ class WSProtocol(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         """Take note of the transport, and be counted."""
         self._transport = transport
+        self._early += _overread(transport)
         self._server.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -230,10 +231,10 @@ class WSProtocol(asyncio.Protocol):
             tap.received(early)
         return tap_transport(self._transport, tap)
 
-    def _ended(self) -> None:
+    def _ended(self, carrier: AsyncioTransport) -> None:
         self._ws = None
 
-    def _gone(self) -> None:
+    def _gone(self, carrier: AsyncioTransport | None = None) -> None:
         # uvicorn waits for those who are in this set; what is closed only by the end of its loop is lost.
         self._server.connections.discard(self)
         self._carrier = None
@@ -339,6 +340,17 @@ class WSProtocol(asyncio.Protocol):
         else:
             expected = f"'websocket.accept', 'websocket.close' or '{DENIAL}.start'"
             raise RuntimeError(f"ASGI event {kind!r}, expected {expected}")
+
+
+def _overread(transport: Any) -> bytes:
+    """Return what uvicorn has read behind the request, and would drop.
+
+    With h11 its parser, which is the protocol still, has it. With httptools nobody does. A client
+    has to wait for our answer (RFC 6455 4.1), but one that does not is not to lose a message.
+    """
+    parser = getattr(transport.get_protocol(), "conn", None)
+    behind: bytes = b"" if parser is None else parser.trailing_data[0]
+    return behind
 
 
 def _limits_of(config: Any) -> Limits:

@@ -11,14 +11,15 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-from ..capture.tap import NO_TAP
+from ..capture.untapped import NO_TAP
 from ..codes import GOING_AWAY
 from ..exc import HandshakeError
 from ..handshake import Accepted, Request, Response, receive_request, refuse
 from ..transports.blocking import check_hooks
 from ..transports.channels import open_channel
 from ..websocket import WebSocket
-from .acceptor import Acceptor, environ_of, plain
+from .acceptor import Acceptor, environ_of
+from .answers import checked, failure, plain
 
 __all__ = ["DRAIN_REASON", "ProcessRequest", "Visitor"]
 
@@ -32,7 +33,10 @@ ProcessRequest = Callable[[Request], Response | None]
 
 
 class Visitor:
-    """Serve one connection, from its first byte to its last, by `run`."""
+    """Serve one connection, from its first byte to its last, by `run`.
+
+    ``admit`` may refuse it by a HandshakeError, where there is nothing else against a WebSocket.
+    """
 
     def __init__(
         self,
@@ -40,11 +44,13 @@ class Visitor:
         acceptor: Acceptor,
         ssl_context: ssl.SSLContext | None = None,
         process_request: ProcessRequest | None = None,
+        admit: Callable[[Visitor], object] = lambda visitor: None,
     ) -> None:
         self._channel = open_channel(sock)
         self._acceptor = acceptor
         self._ssl_context = ssl_context
         self._process_request = process_request
+        self._admit = admit
         self._ws: WebSocket | None = None
         self._leaving = False
         self._tap = NO_TAP
@@ -134,7 +140,7 @@ class Visitor:
         if self._leaving:
             raise HandshakeError(DRAIN_REASON, 503)
         if isinstance(chosen, Response):
-            self._answer(chosen)
+            self._answer(chosen, request.method)
             return
         accepted, ws = chosen
         self._tap.sent(response := accepted.response.to_bytes())
@@ -149,18 +155,15 @@ class Visitor:
         try:
             answer = self._process_request(request) if self._process_request is not None else None
             if answer is not None:
-                return answer
+                return checked(answer)
             handler, accepted = self._acceptor.accept(request)
+            self._admit(self)
             environ = environ_of(request, "https" if self._ssl_context is not None else "http", local, peer)
             ws = self._acceptor.make(handler, accepted, self._channel.sock, environ)
             check_hooks(ws)
             return accepted, ws
-        except HandshakeError:
-            raise
-        except Exception:
-            # Without the query, which may hold a secret.
-            logger.exception("The application failed to answer a request for %s", request.target.partition("?")[0])
-            raise HandshakeError("Internal server error", 500) from None
+        except Exception as error:  # noqa: BLE001
+            return failure(error, request)
 
     def _receive_request(self, deadline: float | None) -> tuple[Request, bytes]:
         reading = receive_request(self._acceptor.limits)
@@ -185,11 +188,11 @@ class Visitor:
                 408 if heard else None,
             ) from None
 
-    def _answer(self, response: Response) -> None:
+    def _answer(self, response: Response, method: str = "GET") -> None:
         """Answer by plain HTTP, and read on until the peer has read that, for a bounded time."""
         with suppress(OSError):
             self._channel.sock.settimeout(self._acceptor.limits.open_timeout)
-            self._tap.sent(answer := plain(response).to_bytes())
+            self._tap.sent(answer := plain(response, method).to_bytes())
             self._channel.sock.sendall(answer)
             self._channel.hang_up(LINGER)
 

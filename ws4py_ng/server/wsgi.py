@@ -29,13 +29,16 @@ from typing import Any
 from ..capture.settings import CaptureOption
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
-from ..handshake import Accepted, OriginRule, Request, refuse
+from ..handshake import Accepted, OriginRule, Request, negotiate, refuse
 from ..limits import DEFAULT_LIMITS, Limits
 from ..transports.blocking import check_hooks
 from ..transports.handover import Environ, Handover, StartResponse, find, host_name, protocol_of, takes_hop_by_hop
 from ..websocket import WebSocket
-from .acceptor import Acceptor, Handlers, plain
+from .acceptor import Acceptor, Handlers
+from .answers import plain
+from .checks import check_server
 from .crew import close_all, crew_of
+from .seats import MAX_CONNECTIONS, Seats
 from .wsgiutils import SOCKET_KEYS, WEBSOCKET_KEYS, request_from_environ
 
 __all__ = ["Opening", "WebSocketApplication", "close_all", "not_here"]
@@ -58,10 +61,11 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 class WebSocketApplication:
     """Serve WebSockets by WSGI; ``app`` gets whatever else comes, else that is answered 426.
 
-    ``handlers`` is one class or function of a WebSocket (`server.functions`) for every path, a dict from path to
-    these, or a function from a ``request`` to these. A WebSocket for another path goes to ``app``, too. Of
-    ``protocols`` the first that a client offers is chosen; ``origins`` lists web sites that
-    may connect beside the server's own, "*" for all.
+    ``handlers`` is one class or function of a WebSocket (`server.functions`) for every path, a dict from path
+    (below where this is mounted) to these, or a function from a ``request`` to these. A WebSocket for another
+    path goes to ``app``, too, whatever rule it breaks. Of ``protocols`` the first that a client offers is chosen;
+    ``origins`` lists web sites that may connect beside the server's own, ``["*"]`` all. More than
+    ``max_connections`` at once in a process get 503: the server knows them no longer, and does not count them.
     """
 
     def __init__(
@@ -75,9 +79,13 @@ class WebSocketApplication:
         headers: Sequence[tuple[str, str]] = (),
         heartbeat_freq: float | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        max_connections: int = MAX_CONNECTIONS,
         capture: CaptureOption = None,
     ) -> None:
         self.app = app
+        check_server(max_connections)
+        self.max_connections = max_connections
+        self._seats = Seats()
         self.acceptor = Acceptor(
             functions="threads",
             handlers=handlers,
@@ -99,15 +107,23 @@ class WebSocketApplication:
                 request = request_from_environ({**environ, "SERVER_PROTOCOL": protocol_of(environ)})
             except ValueError as error:
                 raise HandshakeError(f"bad request: {error}", 400) from error
-            handler, accepted = self.acceptor.accept(request)
+            if self.app is None:
+                handler, accepted = self.acceptor.accept(request)
+            else:
+                # How another path is asked for is the application's business.
+                handler, accepted = self.acceptor.route(request), negotiate(request, self.acceptor.policy)
         except HandshakeError as error:
             if error.status == 404 and self.app is not None:
                 return self.app(environ, start_response)
             return _refused(error, environ, start_response)
         try:
-            return self._open(Opening(self.acceptor, request, handler, accepted, environ, start_response), environ)
+            opening = Opening(self.acceptor, request, handler, accepted, environ, start_response, self._admit)
+            return self._open(opening, environ)
         except HandshakeError as error:
             return _refused(error, environ, start_response)
+
+    def _admit(self, ws: WebSocket) -> None:
+        self._seats.take(ws, self.max_connections)
 
     def _open(self, opening: Opening, environ: Environ) -> Iterable[bytes]:
         if opening.lent is not None:
@@ -121,7 +137,7 @@ class WebSocketApplication:
 
 
 class Opening:
-    """Open one WebSocket whose request was accepted."""
+    """Open one WebSocket whose request was accepted; ``admit`` may still refuse it, by a HandshakeError."""
 
     def __init__(
         self,
@@ -131,8 +147,10 @@ class Opening:
         accepted: Accepted,
         environ: Environ,
         start_response: StartResponse | None,
+        admit: Callable[[WebSocket], None] = lambda ws: None,
     ) -> None:
         self._acceptor = acceptor
+        self._admit = admit
         self._request = request
         self._handler = handler
         self._accepted = accepted
@@ -149,6 +167,7 @@ class Opening:
         try:
             ws = self._acceptor.make(self._handler, self._accepted, sock, _kept(self._environ, sock))
             check_hooks(ws)
+            self._admit(ws)
             self._record(ws)
             return ws
         except HandshakeError:
@@ -283,4 +302,5 @@ def _refused(error: HandshakeError, environ: Environ, start_response: StartRespo
     if "Upgrade" in response.headers and takes_hop_by_hop(environ):
         headers += [("Upgrade", response.headers.get("Upgrade", "")), ("Connection", "Upgrade")]
     start_response(response.status_text, headers)
-    return [response.body]
+    # RFC 9110 9.3.2; not every server sees to it.
+    return [] if environ.get("REQUEST_METHOD") == "HEAD" else [response.body]

@@ -27,6 +27,7 @@ from wsgiref.simple_server import WSGIServer as _WSGIServer
 from ..codes import GOING_AWAY
 from ..limits import DEFAULT_LIMITS, Limits
 from ..manager import WebSocketManager
+from ..transports.handover import read_ahead
 from ..websocket import WebSocket
 from .wsgiutils import SOCKET_KEYS, WEBSOCKET_KEYS, WebSocketWSGIApplication
 
@@ -211,7 +212,7 @@ class WebSocketWSGIRequestHandler(WSGIRequestHandler):
         if websocket is None:
             return  # the application has it
         try:
-            leftover = self._read_ahead()
+            leftover = read_ahead(self.rfile, self.connection)
             if leftover and isinstance(websocket, WebSocket):
                 websocket._tap.received(leftover)
                 websocket._stream._reader.feed(leftover)
@@ -219,16 +220,6 @@ class WebSocketWSGIRequestHandler(WSGIRequestHandler):
         except BaseException:
             websocket.terminate()
             raise
-
-    def _read_ahead(self) -> bytes:
-        """Return what came behind the head, as far as it is here."""
-        self.connection.settimeout(0)
-        try:
-            return bytes(self.rfile.read1(len(self.rfile.peek(1))))
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return b""
-        finally:
-            self.connection.settimeout(None)
 
 
 class WSGIServer(_WSGIServer):
@@ -304,9 +295,11 @@ class WSGIServer(_WSGIServer):
         with self._lock:
             self._closed = True
             answering = list(self._threads.items())
+            kept = self._kept.copy()
         for request, _ in answering:
-            with suppress(OSError):
-                socket.socket.shutdown(request, socket.SHUT_RD)
+            if request not in kept:  # a WebSocket's peer would seem to have left
+                with suppress(OSError):
+                    socket.socket.shutdown(request, socket.SHUT_RD)
         deadline = monotonic() + PATIENCE
         for _, thread in answering:
             if thread is not threading.current_thread():

@@ -11,7 +11,7 @@ PEP 3333 forbids applications the headers Upgrade and Connection, without which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote_from_bytes
 
@@ -19,8 +19,10 @@ from ..capture.settings import Capture, CaptureOption, open_tap, settings_of
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
 from ..handshake import Accepted, Headers, OriginRule, Request, ServerPolicy, negotiate, refuse
+from ..handshake.environ import path_below, split_target
 from ..limits import DEFAULT_LIMITS, Limits
 from ..websocket import WebSocket
+from .checks import check_agreement
 from .functions import maker_of
 
 __all__ = ["WebSocketWSGIApplication", "request_from_environ"]
@@ -41,7 +43,8 @@ def request_from_environ(environ: dict[str, Any]) -> Request:
 
     Some is lost on that way. A header that came twice is one, joined by commas or the last
     of them, as the server likes. ``_`` in a name has become ``-``. The target is as it was
-    only where the server adds RAW_URI or REQUEST_URI. A body in chunks may go unmentioned.
+    only where the server adds RAW_URI or REQUEST_URI; its path begins below where the application
+    is mounted, by SCRIPT_NAME. A body in chunks may go unmentioned.
 
     Raises ValueError for what can be no request.
     """
@@ -52,15 +55,17 @@ def request_from_environ(environ: dict[str, Any]) -> Request:
     for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(key):
             headers.add(key.replace("_", "-").title(), str(environ[key]))
-    target = environ.get("RAW_URI") or environ.get("REQUEST_URI") or _target(environ)
+    sent = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+    target = sent if sent and not environ.get("SCRIPT_NAME") else _target(environ, sent)
     version = environ.get("SERVER_PROTOCOL") or "HTTP/1.1"
     return Request(environ.get("REQUEST_METHOD", "GET"), target, headers, version)
 
 
-def _target(environ: dict[str, Any]) -> str:
-    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    query = environ.get("QUERY_STRING")
-    return (quote_from_bytes(path.encode("latin-1"), _PATH_SAFE) or "/") + (f"?{query}" if query else "")
+def _target(environ: dict[str, Any], sent: str) -> str:
+    origin, path, query = split_target(sent) if sent else ("", "", environ.get("QUERY_STRING"))
+    quoted = quote_from_bytes(environ.get("PATH_INFO", "").encode("latin-1"), _PATH_SAFE) or "/"
+    below = path_below(path, environ.get("SCRIPT_NAME", ""), quoted)
+    return f"{origin}{below}?{query}" if query else origin + below
 
 
 class WebSocketWSGIApplication:
@@ -85,6 +90,9 @@ class WebSocketWSGIApplication:
         origins: Sequence[OriginRule] | None = None,
         capture: CaptureOption = None,
     ) -> None:
+        if isinstance(handler_cls, Mapping):
+            raise TypeError("handler_cls is a dict, expected a class: server.wsgi.WebSocketApplication takes paths")
+        check_agreement(deflate, None, limits)
         self.protocols = protocols
         self.extensions = extensions
         self.handler_cls = maker_of(handler_cls)
@@ -140,7 +148,8 @@ class WebSocketWSGIApplication:
         if strict:
             headers = [pair for pair in headers if pair[0].lower() not in _HOP_BY_HOP]
         start_response(response.status_text, headers)
-        return [response.body]
+        # RFC 9110 9.3.2; not every server sees to it.
+        return [] if environ.get("REQUEST_METHOD") == "HEAD" else [response.body]
 
 
 def _request(environ: dict[str, Any]) -> Request:

@@ -24,7 +24,7 @@ from ..exc import ConnectionClosed
 from ..keepalive import PeerTimeout
 from ..limits import LARGE_READ
 from .async_hooks import AsyncHooks
-from .asynciokit import Once
+from .fastnet import reads_ahead
 from .outlet import Drained
 from .parting import Parting, read_buffer
 
@@ -41,13 +41,14 @@ GRID = 0.25
 BREATH = 0.004
 # ... and the fewest bytes that are read at once to keep to it.
 SIP = 1024
+FIRST_PORTION = 16 * SIP
 
 
 class AsyncioTransport(AsyncHooks):
     """Drive a WebSocket from an asyncio transport; `take_over` begins.
 
-    ``ending`` says how the session ended. ``on_end`` is called when `closed` has returned,
-    ``on_gone`` when the connection is closed as well; `wait_ended` and `wait_gone` wait for that.
+    ``ending`` says how the session ended. ``on_end`` is called with this when `closed` has
+    returned, ``on_gone`` when the connection is closed as well; `wait_ended` and `wait_gone` wait for that.
     """
 
     __slots__ = (
@@ -56,12 +57,15 @@ class AsyncioTransport(AsyncHooks):
         "_ended",
         "_gone",
         "_held",
+        "_into",
         "_lasting",
         "_parting",
         "_portion",
         "_resting",
+        "_sip",
         "_timer",
         "_view",
+        "_waited_for",
         "_why",
         "ending",
         "on_end",
@@ -70,8 +74,8 @@ class AsyncioTransport(AsyncHooks):
 
     def __init__(self, ws: Endpoint, limits: Limits) -> None:
         super().__init__(ws, limits)
-        self._view = read_buffer(self._loop, max(limits.read_size, LARGE_READ))
-        self._portion = min(limits.read_size, 16 * SIP)
+        self._into = self._view = read_buffer(self._loop, max(limits.read_size, LARGE_READ))
+        self._set_portion(min(limits.read_size, FIRST_PORTION))
         self._busy = 0.0
         self._resting = False  # the session waits for the peer to keep up
         self._held = False  # reading is paused
@@ -79,12 +83,12 @@ class AsyncioTransport(AsyncHooks):
         self._timer: asyncio.TimerHandle | None = None
         self._why: PeerTimeout | None = None
         self._parting: Parting | None = None
-        self._ended = Once()
-        self._gone = Once()
+        self._ended = self._gone = False
+        self._waited_for: asyncio.Event | None = None  # made when somebody waits for either
         self._lasting: asyncio.Task[None] | None = None
         self.ending: Ending | None = None
-        self.on_end: Callable[[], object] | None = None
-        self.on_gone: Callable[[], object] | None = None
+        self.on_end: Callable[[AsyncioTransport], object] | None = None
+        self.on_gone: Callable[[AsyncioTransport], object] | None = None
 
     def take_over(self, transport: Any, leftover: bytes = b"") -> None:
         """Begin, behind the opening handshake; ``leftover`` came behind its head."""
@@ -96,42 +100,49 @@ class AsyncioTransport(AsyncHooks):
         self._session = Endpoint.session(ws)
         if leftover:
             ws._stream._reader.feed(leftover)
-        self._turn(self._session.__next__)
-        self._look_at_timers()
+        self._turn(None)
+        if ws._state is not self._ticked:  # while an async `opened` is awaited
+            self._look_at_timers()
+        if self._held:
+            self._loop.call_soon(self._pause)  # uvloop reads behind `connection_made`, even if that has paused
 
     # What the loop calls
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Let the loop read into the buffer that all connections share."""
         # The rest of a large payload is no work but a copy: there is no need to sip.
-        return self._view if self._ws._stream.missing > self._portion else self._view[: self._portion]
+        view = self._into = self._sip if self._wanted <= self._portion else self._view
+        return view
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was read; the session copies what it wants to keep of it."""
-        data = self._view[:nbytes]
-        session = self._session
-        if session is None or self._task is not None or self._resting:
+        data = self._into[:nbytes]
+        if self._session is None or self._task is not None or self._resting or self._held:
             self._received(data.tobytes())
         elif nbytes < self._portion:
             self._busy = 0.0
-            self._turn(session.send, data)
+            self._turn(data)
         else:
             started = monotonic()
-            self._turn(session.send, data)
+            self._turn(data)
             self._pace(monotonic() - started)
 
     def _pace(self, took: float) -> None:
         """Read less at once if that takes long, and more if it does not; let others have their turn."""
         if took > BREATH:
-            self._portion = max(self._portion // 2, SIP)
-        elif took < BREATH / 4:
-            self._portion = min(self._portion * 2, self._limits.read_size)
+            self._set_portion(max(self._portion // 2, SIP))
+        elif took < BREATH / 4 and self._portion < self._limits.read_size:
+            self._set_portion(min(self._portion * 2, self._limits.read_size))
         self._busy += took
         if self._busy > BREATH:
             self._busy = 0.0
             if not self._held and self._session is not None:
                 self._hold()
-                self._loop.call_soon(self._unhold)
+                self._loop.call_soon(self._go_on)
+
+    def _set_portion(self, size: int) -> None:
+        self._portion = size
+        self._sip = read_buffer(self._loop, size)
 
     def eof_received(self) -> bool:
         """Take the end of what the peer sends."""
@@ -145,20 +156,23 @@ class AsyncioTransport(AsyncHooks):
         self._transport = None
         self._ws._lost()
         self._let_senders_go()
-        self.fragments.give_up()
+        self._give_up_fragments()
         self._received(self._why or error or b"")
+        self._go_on()
         self._set_gone()
 
     def _set_gone(self) -> None:
         self._parting = None
-        self._gone.set()
+        self._gone = True
         self._report_gone()
 
     def _report_gone(self) -> None:
-        if self._ended.is_set() and self._gone.is_set():
+        if self._waited_for is not None:
+            self._waited_for.set()
+        if self._ended and self._gone:
             on_gone, self.on_gone = self.on_gone, None
             if on_gone is not None:
-                on_gone()
+                on_gone(self)
 
     def _stall(self) -> None:
         """Rest until the peer reads: our answers to what it sends would fill the memory."""
@@ -166,7 +180,7 @@ class AsyncioTransport(AsyncHooks):
 
     def _relieve(self) -> None:
         """Go on."""
-        if self._resting:
+        if self._resting or self._backlog:
             self._loop.call_soon(self._go_on)
         else:
             self._unhold()
@@ -175,7 +189,15 @@ class AsyncioTransport(AsyncHooks):
         transport = self._transport
         if not self._held and transport is not None and not transport.is_closing():
             self._held = True
-            transport.pause_reading()
+            if reads_ahead(transport):
+                self._loop.call_soon(self._pause)
+            else:
+                transport.pause_reading()
+
+    def _pause(self) -> None:
+        """Stop reading; what came since then waits in the backlog."""
+        if self._held and self._transport is not None:
+            self._transport.pause_reading()
 
     def _unhold(self) -> None:
         transport = self._transport
@@ -197,47 +219,64 @@ class AsyncioTransport(AsyncHooks):
             self._at_eof = True
         if self._session is None:
             return
-        if self._task is None and not self._resting:
-            self._turn(self._session.throw if isinstance(data, Exception) else self._session.send, data)
+        if self._task is None and not self._resting and not self._held:
+            self._give(data)
             return
         self._ws._keepalive.active = True
-        self._backlog.append(data)
+        self._backlog = [*self._backlog, data]
         self._hold()
-        if self._transport is None:
-            self._go_on()
         if self._wakeup is not None and not self._wakeup.done():
             self._wakeup.set_result(None)
 
     def _go_on(self) -> None:
-        """Let the session, which rests, go on."""
-        if not self._resting or self._session is None:
+        """Let the session, which rests or was held, go on; a task does so by itself."""
+        if self._session is None or self._task is not None:
             return
-        self._resting = False
-        self._turn(self._session.send, None)
+        if self._resting:
+            self._resting = False
+            self._turn(None)
+        until = monotonic() + BREATH
         while self._backlog and self._session is not None and self._task is None and not self._resting:
-            data = self._backlog.pop(0)
-            self._turn(self._session.throw if isinstance(data, Exception) else self._session.send, data)
+            data, *self._backlog = self._backlog
+            self._give(data)
+            if self._backlog and monotonic() > until:
+                self._loop.call_soon(self._go_on)
+                return
         self._unhold()
 
-    def _turn(self, resume: Callable[..., Step], *args: Any) -> None:
-        """Let the session run as far as it goes."""
+    def _give(self, data: bytes | Exception) -> None:
+        if isinstance(data, Exception):
+            self._turn(None, data)
+        else:
+            self._turn(data)
+
+    def _turn(self, data: bytes | memoryview | None, error: Exception | None = None) -> None:
+        """Let the session run as far as it goes: with what came, without, or with what broke."""
+        session: Any = self._session
+        outbox = self._ws._outbox
+        if self._room is SENT:
+            outbox.cork = self._limits.max_outbox
         self._in_turn = True
         try:
-            step = resume(*args)
+            step: Step = session.send(data) if error is None else session.throw(error)
             while step is SENT:
-                step = self._session.send(None)  # type: ignore[union-attr]
+                step = session.send(None)
         except StopIteration as stop:
             self._in_turn = False
+            outbox.cork = 0
             self._finish(stop.value)
             return
         except BaseException:  # KeyboardInterrupt, SystemExit: the program ends
             self._in_turn = False
+            outbox.cork = 0
             self._finish(None)
             raise
         self._in_turn = False
-        if self._ws._outbox:
+        outbox.cork = 0
+        if outbox.size:
             self._flush()
         if type(step) is int:
+            self._wanted = step
             if self._ws._state is not self._ticked:
                 self._look_at_timers()
         elif isinstance(step, Drained) and step.transport is self:
@@ -253,7 +292,7 @@ class AsyncioTransport(AsyncHooks):
         self._session = None
         self._write_last()
         self._let_senders_go()
-        self.fragments.give_up()
+        self._give_up_fragments()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -266,7 +305,7 @@ class AsyncioTransport(AsyncHooks):
                 patience=self._limits.close_timeout if clean else None,
                 on_gone=self._set_gone,
             )
-        self._backlog.clear()
+        self._backlog = ()
         ws: Any = self._ws
         ws._release()
         outlast = getattr(ws, "_outlast", None)  # of what a function serves
@@ -278,10 +317,10 @@ class AsyncioTransport(AsyncHooks):
 
     def _set_ended(self, *args: object) -> None:
         self._lasting = None
-        self._ended.set()
+        self._ended = True
         on_end, self.on_end = self.on_end, None
         if on_end is not None:
-            on_end()
+            on_end(self)
         self._report_gone()
 
     # Time
@@ -311,7 +350,7 @@ class AsyncioTransport(AsyncHooks):
     def _give_up(self, error: PeerTimeout) -> None:
         session = self._session
         if session is not None and self._task is None and not self._resting:
-            self._turn(session.throw, error)
+            self._turn(None, error)
         else:
             self._why = error
             self._ws._lost()
@@ -337,13 +376,19 @@ class AsyncioTransport(AsyncHooks):
     @property
     def has_ended(self) -> bool:
         """Whether the session has ended and `closed` has returned."""
-        return self._ended.is_set()
+        return self._ended
 
     async def wait_ended(self) -> None:
         """Wait until the session has ended and `closed` has returned."""
-        await self._ended.wait()
+        while not self._ended:
+            await self._wait_for_change()
 
     async def wait_gone(self) -> None:
         """Wait until the connection is closed as well."""
-        await self._ended.wait()
-        await self._gone.wait()
+        while not (self._ended and self._gone):
+            await self._wait_for_change()
+
+    async def _wait_for_change(self) -> None:
+        if self._waited_for is None or self._waited_for.is_set():
+            self._waited_for = asyncio.Event()
+        await self._waited_for.wait()

@@ -8,7 +8,7 @@ program does, ends the connection: the peer is told 1001, and `closed` is called
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from time import monotonic
 from types import coroutine
 from typing import TYPE_CHECKING, Any
@@ -38,15 +38,17 @@ class AsyncHooks(Outlet):
         "_session",
         "_task",
         "_wakeup",
+        "_wanted",
     )
 
     def __init__(self, ws: Endpoint, limits: Limits) -> None:
         super().__init__(ws, limits)
         self._session: Generator[Step, Any, Ending] | None = None
+        self._wanted = 0  # bytes without which the session cannot go on
         self._task: asyncio.Task[None] | None = None
         self._is_cancelled = False
         self._fed_at: float | None = None
-        self._backlog: list[bytes | Exception] = []  # of a read or two: then reading is held
+        self._backlog: Sequence[bytes | Exception] = ()  # of a read or two: then reading is held
         self._wakeup: asyncio.Future[None] | None = None
 
     # What the receiving half does
@@ -81,6 +83,7 @@ class AsyncHooks(Outlet):
         try:
             while True:
                 if isinstance(step, int):
+                    self._wanted = step
                     step = await self._fed(session)
                 else:
                     step = await self._awaited(session, step)
@@ -100,7 +103,7 @@ class AsyncHooks(Outlet):
         if self._fed_at is not None:
             self._pace(monotonic() - self._fed_at)
             self._fed_at = None
-        if self._ws._outbox:
+        if self._ws._outbox.size:
             self._flush()
         if self._ws._state is not self._ticked:
             self._look_at_timers()
@@ -114,7 +117,7 @@ class AsyncHooks(Outlet):
         except asyncio.CancelledError:
             self._say_goodbye()
             return self._resume(session.send, b"")
-        data = self._backlog.pop(0)
+        data, *self._backlog = self._backlog
         self._fed_at = monotonic()
         return self._resume(session.throw if isinstance(data, Exception) else session.send, data)
 
@@ -122,10 +125,12 @@ class AsyncHooks(Outlet):
         """Wait for a hook, and give the session its outcome."""
         try:
             await self._corked(hook)
-        except Exception as error:  # noqa: BLE001 - the session's to judge
-            return self._resume(session.throw, error)
         except asyncio.CancelledError as error:
             return self._resume(session.throw, self._cancelled(error))
+        except BaseException as error:
+            if not self._ws._is_failure(error):
+                raise
+            return self._resume(session.throw, error)
         return self._resume(session.send, None)
 
     @coroutine
@@ -149,13 +154,10 @@ class AsyncHooks(Outlet):
         finally:
             self._in_turn = False
 
-    def _cancelled(self, error: asyncio.CancelledError) -> Exception:
+    def _cancelled(self, error: asyncio.CancelledError) -> BaseException:
         """Say what a hook that was cancelled tells the session."""
-        task = asyncio.current_task()
-        if task is None or not task.cancelling():
-            failure = RuntimeError(f"A hook of {type(self._ws).__name__} awaited what was cancelled")
-            failure.__cause__ = error
-            return failure
+        if not self.ends_all(error):
+            return error
         if self._is_cancelled:
             return ConnectionAbortedError("The task of this connection was cancelled again")
         self._say_goodbye()

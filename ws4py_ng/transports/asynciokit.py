@@ -9,34 +9,7 @@ from typing import Any
 
 from .kits import LAST_WORDS
 
-__all__ = ["AsyncioKit", "Once", "open_kit"]
-
-
-class Once:
-    """Let tasks wait for what happens once: an asyncio.Event that has no memory until one does."""
-
-    __slots__ = ("_event", "_has_happened")
-
-    def __init__(self) -> None:
-        self._has_happened = False
-        self._event: asyncio.Event | None = None
-
-    def is_set(self) -> bool:
-        """Tell whether it has happened."""
-        return self._has_happened
-
-    def set(self) -> None:
-        """Let it have happened; twice is no harm."""
-        self._has_happened = True
-        if self._event is not None:
-            self._event.set()
-
-    async def wait(self) -> None:
-        """Wait for it."""
-        if not self._has_happened:
-            if self._event is None:
-                self._event = asyncio.Event()
-            await self._event.wait()
+__all__ = ["AsyncioKit", "ends_all", "open_kit"]
 
 
 class AsyncioKit:
@@ -81,6 +54,10 @@ class AsyncioKit:
         """Let all others have their turn."""
         await asyncio.sleep(0)
 
+    def ends_all(self, error: BaseException) -> bool:
+        """See `ends_all`."""
+        return ends_all(self._loop, error)
+
     def last_words(self) -> AbstractContextManager[object]:
         """Let a task that is cancelled wait inside, for a bounded time."""
         return _bounded(self._loop)
@@ -91,6 +68,14 @@ class AsyncioKit:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def ends_all(loop: asyncio.AbstractEventLoop, error: BaseException) -> bool:
+    """Tell whether what a hook raised ends the program, or the task: not what only the hook itself has cancelled."""
+    if not isinstance(error, asyncio.CancelledError):
+        return isinstance(error, KeyboardInterrupt | SystemExit)
+    task = asyncio.current_task(loop)
+    return task is not None and task.cancelling() > 0
 
 
 @asynccontextmanager

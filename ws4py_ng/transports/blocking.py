@@ -7,18 +7,21 @@ more bytes, as long as what was read before is not used up; otherwise at once.
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from inspect import iscoroutine, iscoroutinefunction
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..endpoint import Ending, Endpoint, Step
+from ..endpoint.sender import IN_ONE_STEP
 from ..exc import ConnectionClosed
 from ..keepalive import PeerTimeout
 from ..limits import Limits
 from ..states import State
 from .channels import LINGER, PlainChannel, open_channel
+from .fragments import BlockingFragments
 from .rear import REAR
 
 if TYPE_CHECKING:
@@ -61,6 +64,9 @@ class Kit(Protocol):
     def spawn(self, function: Callable[[], object]) -> object:
         """Run a function beside the rest."""
 
+    def ends_all(self, error: BaseException) -> bool:
+        """Tell whether what a hook raised, no Exception, ends more than its connection."""
+
 
 class ThreadKit:
     """Be the kit of `threading`."""
@@ -74,38 +80,13 @@ class ThreadKit:
         """Run a function beside the rest."""
         threading.Thread(target=function, daemon=True).start()
 
+    def ends_all(self, error: BaseException) -> bool:
+        """Tell whether what a hook raised ends the program: nowhere but in the main thread."""
+        is_main = threading.current_thread() is threading.main_thread()
+        return is_main and isinstance(error, KeyboardInterrupt | SystemExit)
+
 
 THREADS: Kit = ThreadKit()
-
-
-class _Fragments:
-    """Hold a lock for a whole message, and notice who would wait for himself."""
-
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
-        self._lock = kit.lock()
-        self._owner: object = None
-
-    def __enter__(self) -> None:
-        me = self._kit.ident()
-        if self._owner == me:
-            raise RuntimeError("send() from within the iterable that is being sent: its fragments would be torn apart")
-        self._lock.acquire()
-        self._owner = me
-
-    def __exit__(self, *exc: object) -> None:
-        self._owner = None
-        self._lock.release()
-
-    def wait(self, send: Callable[[], Any], size: int) -> Any:
-        """Send when the message in progress is complete."""
-        with self:
-            pass
-        return send()
-
-    def send(self, pieces: AsyncIterator[bytes], opcode: int) -> Any:
-        """Refuse an async iterable: nobody would await it here."""
-        raise TypeError("Cannot send an async iterable: no event loop drives this connection")
 
 
 class BlockingTransport:
@@ -134,7 +115,8 @@ class BlockingTransport:
         self._unsent = 0
         self._spawned = False
         self.guard = kit.lock()
-        self.fragments = _Fragments(kit)
+        self.fragments = BlockingFragments(kit)
+        self.ends_all = kit.ends_all
         self.channel = kit.channel(sock)
         self.ending: Ending | None = None
 
@@ -149,11 +131,8 @@ class BlockingTransport:
         endpoint = self._endpoint
         if self._reader == self._kit.ident():
             self._own += 1
-            if (
-                self._turn_of is not None
-                and endpoint._stream.has_input
-                and endpoint._outbox_size < self._limits.max_outbox
-            ):
+            has_room = endpoint._outbox.size < self._limits.max_outbox
+            if self._turn_of is not None and has_room and endpoint._stream.has_input:
                 return
         self.flush()
 
@@ -168,17 +147,17 @@ class BlockingTransport:
             self._flush(others=1, blocking=True)
         elif not self._flush(blocking=False) and self._turn_of is not None:
             self._left += 1
-            if self._left > MAX_LEFT and self._endpoint._outbox_size >= self._limits.max_outbox:
+            if self._left > MAX_LEFT and self._endpoint._outbox.size >= self._limits.max_outbox:
                 self._flush(others=0, blocking=True)
 
-    def _flush(self, others: int | None = None, **how: Any) -> bool:
+    def _flush(self, others: int | None = None, blocking: bool = True, timeout: float = -1) -> bool:
         """Send the outbox, if ``others`` is None only when nobody else is about to.
 
         Otherwise it counts the frames of other threads that are done with. Returns False if
         that was left to another thread, or it took too long.
         """
         done = False
-        while self._writing.acquire(**how):
+        while self._writing.acquire(blocking) if timeout < 0 else self._writing.acquire(timeout=timeout):
             try:
                 done = self._send_outbox(others)
                 self._others += others or 0
@@ -186,17 +165,20 @@ class BlockingTransport:
                 self._writing.release()
             if not (done and self._endpoint._outbox):
                 break
-            others, how = others and 0, {"blocking": False}  # who has it now looks there again
+            others, blocking, timeout = others and 0, False, -1  # who has it now looks there again
         if done:
             self._endpoint._relieved()
         return done
 
     def _send_outbox(self, others: int | None) -> bool:
-        endpoint = self._endpoint
-        with self.guard:
-            if others is None and endpoint._frames_sent > self._own + self._others:
-                return False
-            pieces: list[Any] = endpoint._swap_outbox()
+        outbox = self._endpoint._outbox
+        if IN_ONE_STEP:
+            pieces = outbox.take() if others is not None else outbox.take_if(self._own + self._others)
+        else:
+            with self.guard:
+                pieces = outbox.take() if others is not None else outbox.take_if(self._own + self._others)
+        if pieces is None:
+            return False
         if self._rest:
             pieces, self._rest, self._unsent = [*self._rest, *pieces], [], 0
         self._left = 0
@@ -305,7 +287,7 @@ class BlockingTransport:
         with suppress(OSError):  # of a socket that is closed or lost; the first read will tell
             self.channel.set_timeouts(granularity, self._limits.write_timeout)
         self._session = Endpoint.session(self._endpoint)
-        return self._resume(self._session.__next__)
+        return self._resume(None)
 
     def _granularity(self) -> float | None:
         """Return how long a read may wait before the timers are looked at."""
@@ -316,18 +298,17 @@ class BlockingTransport:
 
     def feed(self, data: bytes) -> bool:
         """Give the session bytes, none at the end; False when it is over."""
-        session = self._session
-        return session is not None and self._resume(session.send, data)
+        return self._session is not None and self._resume(data)
 
     def break_off(self, error: Exception) -> bool:
         """Tell the session what broke; False when it is over."""
-        session = self._session
-        return session is not None and self._resume(session.throw, error)
+        return self._session is not None and self._resume(None, error)
 
-    def _resume(self, resume: Callable[..., Step], *args: Any) -> bool:
+    def _resume(self, data: bytes | None, error: Exception | None = None) -> bool:
+        session = self._session
         self._reader = self._turn_of = self._kit.ident()
         try:
-            step = resume(*args)
+            step: Step = session.send(data) if error is None else session.throw(error)
             while type(step) is not int:
                 step = self._waited(step)
         except StopIteration as stop:
@@ -336,7 +317,7 @@ class BlockingTransport:
             return False
         finally:
             self._turn_of = None
-            if self._endpoint._outbox:
+            if self._endpoint._outbox.size:
                 with suppress(ConnectionClosed):
                     self.flush()
         return not self._broken or self.feed(b"")
@@ -356,13 +337,12 @@ class BlockingTransport:
 
     def tick(self) -> bool:
         """Look at the timers if it is time to; False when the session is over."""
-        now = monotonic()
         state = self._endpoint._state
-        if now < self._next_tick and state is self._ticked:
+        if state is self._ticked and (self._next_tick == inf or monotonic() < self._next_tick):
             return self._session is not None
         self._ticked = state
         try:
-            self._next_tick = self._endpoint._tick(now)
+            self._next_tick = self._endpoint._tick(monotonic())
         except PeerTimeout as error:
             with suppress(OSError):  # its time is up: it gets no more than a little for our last words
                 self.channel.set_timeouts(LINGER, LINGER)

@@ -1,7 +1,7 @@
 """A socket as the blocking driver wants it: read with a timeout, write all or fail.
 
-`PlainChannel` leaves both timeouts to the kernel, so that a read is one system call.
-`TLSChannel` keeps two threads out of one OpenSSL object, which cannot take that.
+`PlainChannel` leaves both timeouts to the kernel, so that a read is one system call; TLS needs
+the `TLSChannel` of `tls_channel`.
 
 One thread reads, one at a time writes, and any may close. A socket's number can belong to
 another connection as soon as it is closed, so that `close` wakes whoever is in `recv` or
@@ -14,7 +14,6 @@ import _socket
 import errno
 import select
 import socket
-import ssl
 import struct
 import sys
 import threading
@@ -22,10 +21,10 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-__all__ = ["DONT_WAIT", "JOIN_LIMIT", "LINGER", "PlainChannel", "TLSChannel", "open_channel"]
+__all__ = ["DONT_WAIT", "JOIN_LIMIT", "LINGER", "LOST", "PlainChannel", "is_tls", "lost", "open_channel"]
 
-# A join costs less than a second system call up to about this size.
-JOIN_LIMIT = 128 * 1024
+# A join costs less than to hand over pieces up to about this size.
+JOIN_LIMIT = 16 * 1024
 # sendmsg takes at most this many pieces.
 MAX_PIECES = 1024
 # 0 where there is none: Windows.
@@ -35,10 +34,9 @@ LINGER = 2.0
 
 # What a stand-in for a socket may lack, or raise where a socket raises OSError.
 _HARMLESS = (OSError, RuntimeError, AttributeError)
-_NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 # The network's ways to lose a connection that Python does not call a ConnectionError.
-_LOST = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET, errno.ENOTCONN})
+LOST = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET, errno.ENOTCONN})
 
 
 class PlainChannel:
@@ -87,27 +85,29 @@ class PlainChannel:
         except BlockingIOError:
             raise TimeoutError("timed out") from None
         except OSError as error:
-            if error.errno in _LOST:
-                raise _lost(error) from error
+            if error.errno in LOST:
+                raise lost(error) from error
             raise
         finally:
             self._reading = False
-            self._leave()
+            if self._closed:
+                self._leave()
 
     def recv_now(self, size: int) -> bytes | None:
         """Return what is there, without waiting; None if that is nothing."""
         self._reading = True
         try:
             return b"" if self._closed else bytes(self.sock.recv(size, DONT_WAIT))
-        except _NOT_NOW:
-            return None
         except OSError as error:
+            if _may_come(error):
+                return None
             if isinstance(error, ConnectionError):
                 raise
             raise ConnectionAbortedError(error.errno, str(error)) from error
         finally:
             self._reading = False
-            self._leave()
+            if self._closed:
+                self._leave()
 
     def send(self, pieces: list[bytes]) -> None:
         """Send all of it."""
@@ -118,7 +118,8 @@ class PlainChannel:
             self._send(pieces)
         finally:
             self._sending = False
-            self._leave()
+            if self._closed:
+                self._leave()
 
     @property
     def can_send_now(self) -> bool:
@@ -132,20 +133,25 @@ class PlainChannel:
             if self._closed:
                 raise OSError(errno.EBADF, "the socket was closed here")
             return self._send_now(piece)
-        except _NOT_NOW:
-            return 0
         except ValueError as error:
             raise OSError(errno.EBADF, str(error)) from error
+        except OSError as error:
+            if _may_come(error):
+                return 0
+            raise
         finally:
             self._sending = False
-            self._leave()
+            if self._closed:
+                self._leave()
 
     def _send_now(self, piece: memoryview) -> int:
         return int(self.sock.send(piece, DONT_WAIT))
 
     def _send(self, pieces: list[bytes]) -> None:
         try:
-            if len(pieces) == 1:
+            if len(pieces) == 1 and not self._patient:
+                self.sock.sendall(pieces[0])
+            elif len(pieces) == 1:
                 self._send_all(pieces[0])
             elif sum(map(len, pieces)) <= JOIN_LIMIT or not hasattr(self.sock, "sendmsg") or self._patient:
                 self._send_all(b"".join(pieces))
@@ -153,6 +159,10 @@ class PlainChannel:
                 self._gather(pieces)
         except BlockingIOError:
             raise self._too_slow() from None
+        except AttributeError:
+            if hasattr(self.sock, "sendall"):
+                raise
+            # A stand-in that only brings data: what is said to it nobody hears.
 
     def _too_slow(self) -> TimeoutError:
         time = "" if self.write_timeout is None else f" for {self.write_timeout:g} s"
@@ -186,7 +196,7 @@ class PlainChannel:
         number = self.sock.fileno()
         if number < 0:
             raise OSError(errno.EBADF, "the socket was closed here")
-        if sys.platform == "win32":
+        if not hasattr(select, "poll"):  # Windows, or a program that eventlet has patched
             wanted: tuple[list[int], list[int]] = ([], [number]) if writes else ([number], [])
             ready: Any = any(select.select(*wanted, [], timeout))
         else:
@@ -207,10 +217,14 @@ class PlainChannel:
         closing at once could destroy the Close frame that is on its way to the peer."""
         self._shut(socket.SHUT_WR)
         deadline = monotonic() + linger
-        while (left := deadline - monotonic()) > 0:
-            self.set_timeouts(left, left)
-            if not self.recv(65536):
+        while not self._closed and (left := deadline - monotonic()) > 0:
+            if not self._recv_rest(left):
                 break
+
+    def _recv_rest(self, timeout: float) -> bytes:
+        """Receive what nobody wants any more, b"" at the end."""
+        self.set_timeouts(timeout, timeout)
+        return self.recv(65536)
 
     def stop_reading(self) -> None:
         """Let whoever waits in `recv` see the end."""
@@ -239,105 +253,33 @@ class PlainChannel:
             self.sock.shutdown(how)
 
 
-class TLSChannel(PlainChannel):
-    """Wrap an SSLSocket: one thread at a time inside OpenSSL, and none waits there."""
-
-    def __init__(self, sock: ssl.SSLSocket) -> None:
-        super().__init__(sock)
-        self._lock = threading.Lock()
-
-    def set_timeouts(self, read: float | None, write: float | None) -> None:
-        """See `PlainChannel.set_timeouts`."""
-        self.sock.setblocking(False)
-        self.read_timeout = read
-        self.write_timeout = write
-
-    def recv(self, size: int) -> bytes:
-        """Return at most ``size`` bytes, ``b""`` at the end."""
-        self._reading = True
-        try:
-            return self._recv(size)
-        except OSError as error:
-            if isinstance(error, ssl.SSLError) or error.errno in _LOST:
-                raise _lost(error) from error
-            raise
-        finally:
-            self._reading = False
-            self._leave()
-
-    def _recv(self, size: int) -> bytes:
-        while not self._closed:
-            try:
-                # Not recv(): on a socket without TLS that goes on in plain text.
-                with self._lock:
-                    return bytes(self.sock.read(size))
-            except ssl.SSLWantReadError:
-                writes = False
-            except ssl.SSLWantWriteError:
-                writes = True
-            except (ssl.SSLEOFError, ValueError):
-                break
-            self._wait(writes, self.read_timeout)
-        return b""
-
-    def _send(self, pieces: list[bytes]) -> None:
-        view = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-        while view:
-            try:
-                with self._lock:
-                    view = view[self.sock.write(view) :]
-                continue
-            except ssl.SSLWantWriteError:
-                writes = True
-            except ssl.SSLWantReadError:
-                writes = False
-            except ValueError as error:
-                raise OSError(errno.EBADF, str(error)) from error
-            try:
-                self._wait(writes, self.write_timeout)
-            except TimeoutError:
-                raise self._too_slow() from None
-
-    @property
-    def can_send_now(self) -> bool:
-        """Whether `send_now` can be used: when the connection is served."""
-        return DONT_WAIT != 0 and self.sock.gettimeout() == 0
-
-    def _send_now(self, piece: memoryview) -> int:
-        with self._lock:
-            return int(self.sock.write(piece))
-
-    def pending(self) -> bool:
-        """Tell whether OpenSSL holds bytes that the socket does not show."""
-        with self._lock:
-            return bool(self.sock.pending())
-
-    def hang_up(self, linger: float = LINGER) -> None:
-        """Say good-bye in TLS, and read on while something comes."""
-        self.sock.setblocking(False)
-        # The peer may not have said good-bye yet, or still send: what it sends is no matter any more.
-        with self._lock, suppress(ssl.SSLError, ValueError):
-            self.sock.unwrap()
-        self._shut(socket.SHUT_WR)
-        deadline = monotonic() + linger
-        self._reading = True
-        try:
-            while not self._closed and (left := deadline - monotonic()) > 0:
-                self._wait(False, left)
-                if not socket.socket.recv(self.sock, 65536):
-                    break
-        finally:
-            self._reading = False
-            self._leave()
-
-    def _shut(self, how: int) -> None:
-        # SSLSocket.shutdown() forgets TLS: whoever reads or sends would go on in plain text.
-        socket.socket.shutdown(self.sock, how)
-
-
 def open_channel(sock: Any) -> PlainChannel:
     """Wrap a socket in the channel that fits it."""
-    return TLSChannel(sock) if isinstance(sock, ssl.SSLSocket) else PlainChannel(sock)
+    if is_tls(sock):
+        from .tls_channel import TLSChannel  # ssl takes long to import, and is needed by some
+
+        return TLSChannel(sock)
+    return PlainChannel(sock)
+
+
+def is_tls(sock: object) -> bool:
+    """Tell whether this is an SSLSocket: not before somebody has imported ssl."""
+    if "ssl" not in sys.modules:
+        return False
+    from ssl import SSLSocket
+
+    return isinstance(sock, SSLSocket)
+
+
+def _may_come(error: OSError) -> bool:
+    """Tell whether an error only says that nothing can be read or sent now."""
+    if isinstance(error, BlockingIOError | InterruptedError):
+        return True
+    if "ssl" not in sys.modules:
+        return False
+    from ssl import SSLWantReadError, SSLWantWriteError
+
+    return isinstance(error, SSLWantReadError | SSLWantWriteError)
 
 
 def _has_kernel_timeouts(sock: Any) -> bool:
@@ -345,7 +287,7 @@ def _has_kernel_timeouts(sock: Any) -> bool:
     return isinstance(sock, _socket.socket) and sys.platform != "win32"
 
 
-def _lost(error: OSError) -> ConnectionError:
+def lost(error: OSError) -> ConnectionError:
     """Call a lost connection by that name, so that nobody takes it for a bug."""
     return ConnectionAbortedError(errno.ECONNABORTED, str(error))
 

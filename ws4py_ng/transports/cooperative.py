@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 from ..codes import GOING_AWAY
@@ -17,7 +18,20 @@ from ..exc import ConnectionClosed
 from .blocking import BlockingTransport, Kit
 from .channels import LINGER, PlainChannel
 
-__all__ = ["DRAIN_REASON", "FAREWELL", "GLANCE", "LOOK", "CooperativeChannel", "adopt", "dismiss", "serve"]
+__all__ = [
+    "DRAIN_REASON",
+    "FAREWELL",
+    "CooperativeChannel",
+    "Sleep",
+    "adopt",
+    "dismiss",
+    "look_for",
+    "look_until",
+    "serve",
+]
+
+# What lets others run for so many seconds: a kit's own.
+Sleep = Callable[[float], object]
 
 DRAIN_REASON = "Server is shutting down"
 # How much is written at once: each slice that the peer takes shows that it is alive.
@@ -32,10 +46,17 @@ GLANCE = 0.01
 class CooperativeChannel(PlainChannel):
     """Wrap a socket of gevent or eventlet."""
 
-    def __init__(self, sock: Any, pause: Callable[[], object], shut: Callable[[Any, int], object]) -> None:
+    def __init__(
+        self,
+        sock: Any,
+        pause: Callable[[], object],
+        shut: Callable[[Any, int], object],
+        recv_below_tls: Callable[[Any, int], bytes],
+    ) -> None:
         super().__init__(sock)
         self._pause = pause
         self._shut_socket = shut
+        self._recv_below_tls = recv_below_tls
         self._ended_here = False
 
     # A greenlet sends what nobody may wait for.
@@ -77,6 +98,18 @@ class CooperativeChannel(PlainChannel):
             with suppress(OSError, ValueError):  # the peer may not have said so yet
                 self.sock.unwrap()
         super().hang_up(linger)
+
+    def _recv_rest(self, timeout: float) -> bytes:
+        if not hasattr(self.sock, "unwrap"):
+            return super()._recv_rest(timeout)
+        self._pause()
+        self._reading = True
+        try:
+            self.sock.settimeout(timeout)
+            return self._recv_below_tls(self.sock, 65536)
+        finally:
+            self._reading = False
+            self._leave()
 
 
 def adopt(ws: Any, kit: Kit) -> None:
@@ -122,3 +155,17 @@ def dismiss(ws: Any) -> None:
         if isinstance(transport, BlockingTransport):
             transport.channel.set_timeouts(FAREWELL, FAREWELL)
         ws.close(GOING_AWAY, DRAIN_REASON)
+
+
+def look_for(sleep: Sleep, happens: Callable[[], bool], then: Callable[[], object]) -> None:
+    """Call ``then`` as soon as something happens, which nobody tells: look now and again."""
+    while not happens():
+        sleep(LOOK)
+    then()
+
+
+def look_until(sleep: Sleep, happens: Callable[[], bool], timeout: float) -> None:
+    """Let others run until something happens, or the time is over."""
+    deadline = monotonic() + timeout
+    while not happens() and monotonic() < deadline:
+        sleep(GLANCE)

@@ -8,18 +8,17 @@ from __future__ import annotations
 import _socket
 import ssl as _ssl
 from collections.abc import Callable, Iterable
-from time import monotonic
 from typing import Any
 
 import eventlet
-from eventlet import greenthread, patcher, queue, wsgi
+from eventlet import greenthread, hubs, patcher, queue, wsgi
 from eventlet.green import socket, ssl
 from eventlet.green.threading import Event
 from eventlet.semaphore import Semaphore
 from greenlet import GreenletExit
 
 from . import cooperative
-from .cooperative import FAREWELL, GLANCE, LOOK, CooperativeChannel
+from .cooperative import FAREWELL, CooperativeChannel, look_for, look_until
 
 __all__ = [
     "KIT",
@@ -49,7 +48,11 @@ class EventletKit:
 
     def channel(self, sock: Any) -> CooperativeChannel:
         """Wrap a socket."""
-        return CooperativeChannel(sock, _pause, _shut)
+        return CooperativeChannel(sock, _pause, _shut, _recv_below_tls)
+
+    def ends_all(self, error: BaseException) -> bool:
+        """Tell whether what a hook raised ends the greenlet, or the program: a Timeout is the hook's own."""
+        return isinstance(error, GreenletExit | KeyboardInterrupt | SystemExit)
 
 
 KIT = EventletKit()
@@ -65,6 +68,12 @@ def _shut(sock: Any, how: int) -> None:
         _socket.socket.shutdown(sock, how)
     else:
         sock.shutdown(how)
+
+
+def _recv_below_tls(sock: Any, size: int) -> bytes:
+    """Receive from a TLS socket as if it had none."""
+    hubs.trampoline(sock, read=True, timeout=sock.gettimeout(), timeout_exc=TimeoutError)
+    return _socket.socket.recv(sock, size)
 
 
 def adopt(ws: Any) -> None:
@@ -97,21 +106,13 @@ def close_all(websockets: Iterable[Any]) -> None:
 
 
 def watch(happens: Callable[[], bool], then: Callable[[], object]) -> None:
-    """Call ``then`` as soon as something happens, which nobody tells: look now and again."""
-
-    def look() -> None:
-        while not happens():
-            eventlet.sleep(LOOK)
-        then()
-
-    eventlet.spawn(look)
+    """Call ``then`` as soon as something happens, which nobody tells."""
+    eventlet.spawn(look_for, eventlet.sleep, happens, then)
 
 
 def wait_until(happens: Callable[[], bool], timeout: float) -> None:
-    """Let other greenlets run until something happens, or the time is over."""
-    deadline = monotonic() + timeout
-    while not happens() and monotonic() < deadline:
-        eventlet.sleep(GLANCE)
+    """Wait until something happens, or the time is over; others run meanwhile."""
+    look_until(eventlet.sleep, happens, timeout)
 
 
 def wrap_tls(sock: Any, context: _ssl.SSLContext, **options: Any) -> Any:

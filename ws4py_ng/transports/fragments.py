@@ -1,4 +1,4 @@
-"""Whose turn it is while a message is sent in fragments, where one thread does everything."""
+"""Whose turn it is while a message is sent in fragments."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from ..states import State
 
 if TYPE_CHECKING:
     from ..endpoint import Endpoint
+    from .blocking import Kit as BlockingKit
     from .pulling import Event, Kit, Scope
 
-__all__ = ["AsyncFragments", "OwnFragments"]
+__all__ = ["AsyncFragments", "BlockingFragments", "OwnFragments"]
 
 # In the task that sends an async iterator: whose that is.
 _inside: ContextVar[AsyncFragments | None] = ContextVar("inside", default=None)
@@ -49,6 +50,32 @@ class OwnFragments:
     def send(self, pieces: AsyncIterator[bytes], opcode: int) -> Any:
         """Refuse."""
         raise TypeError("Cannot send an async iterable: no event loop drives this connection")
+
+
+class BlockingFragments(OwnFragments):
+    """Hold a lock for a whole message, and notice who would wait for himself."""
+
+    def __init__(self, kit: BlockingKit) -> None:
+        self._kit = kit
+        self._lock = kit.lock()
+        self._owner: object = None
+
+    def __enter__(self) -> None:
+        me = self._kit.ident()
+        if self._owner == me:
+            raise RuntimeError(TORN)
+        self._lock.acquire()
+        self._owner = me
+
+    def __exit__(self, *exc: object) -> None:
+        self._owner = None
+        self._lock.release()
+
+    def wait(self, send: Callable[[], Any], size: int) -> Any:
+        """Send when the message in progress is complete."""
+        with self:
+            pass
+        return send()
 
 
 class AsyncFragments(OwnFragments):
@@ -106,9 +133,9 @@ class AsyncFragments(OwnFragments):
         """Send each piece as it comes; the last fragment is an empty one."""
         ws = self._ws
         self._check_thread()
-        if ws._fragmenting and opcode != CONTINUATION:
+        if ws._outbox.is_fragmenting and opcode != CONTINUATION:
             return self.wait(lambda: self.send(pieces, opcode), 0)
-        ws._fragmenting = True
+        ws._outbox.is_fragmenting = True
         kit = self.kit
         sending = self._sending = _Sending(kit)
         kit.spawn(lambda: self._run(sending, pieces, opcode))
@@ -136,11 +163,12 @@ class AsyncFragments(OwnFragments):
             ws._refuse()
         async for piece in pieces:
             if opcode != CONTINUATION:
-                ws._fragmenting = False  # it was kept free for this frame
+                ws._outbox.is_fragmenting = False  # it was kept free for this frame
             sent = ws._send_frame(opcode, piece, fin=False)
             opcode = CONTINUATION
             await sent
-        ws._fragmenting = False
+        if opcode != CONTINUATION:
+            ws._outbox.is_fragmenting = False
         ws._send_frame(opcode, b"")
 
     def _end(self, sending: _Sending) -> None:
@@ -153,8 +181,8 @@ class AsyncFragments(OwnFragments):
                 ws._report(sending.error)
         self._sending = None
         sending.done()
-        ws._fragmenting = False
-        while self._queue and not ws._fragmenting:
+        ws._outbox.is_fragmenting = False
+        while self._queue and not ws._outbox.is_fragmenting:
             waiting = self._queue.popleft()
             self._queued -= waiting.size
             waiting.go()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import _socket
 import ssl as _ssl
 from collections.abc import Callable, Iterable
-from time import monotonic
 from typing import Any
 
 import gevent
@@ -18,7 +17,7 @@ from gevent.lock import BoundedSemaphore
 from gevent.pool import Pool
 
 from . import cooperative
-from .cooperative import FAREWELL, GLANCE, LOOK, CooperativeChannel
+from .cooperative import FAREWELL, CooperativeChannel, look_for, look_until
 
 __all__ = [
     "KIT",
@@ -49,7 +48,11 @@ class GeventKit:
 
     def channel(self, sock: Any) -> CooperativeChannel:
         """Wrap a socket."""
-        return CooperativeChannel(sock, _pause, _shut)
+        return CooperativeChannel(sock, _pause, _shut, _recv_below_tls)
+
+    def ends_all(self, error: BaseException) -> bool:
+        """Tell whether what a hook raised ends the greenlet, or the program: a Timeout is the hook's own."""
+        return isinstance(error, GreenletExit | KeyboardInterrupt | SystemExit)
 
 
 KIT = GeventKit()
@@ -65,6 +68,11 @@ def _shut(sock: Any, how: int) -> None:
         socket.socket.shutdown(sock, how)
     else:
         sock.shutdown(how)
+
+
+def _recv_below_tls(sock: Any, size: int) -> bytes:
+    """Receive from a TLS socket as if it had none."""
+    return bytes(socket.socket.recv(sock, size))
 
 
 def adopt(ws: Any) -> None:
@@ -97,21 +105,13 @@ def close_all(websockets: Iterable[Any]) -> None:
 
 
 def watch(happens: Callable[[], bool], then: Callable[[], object]) -> None:
-    """Call ``then`` as soon as something happens, which nobody tells: look now and again."""
-
-    def look() -> None:
-        while not happens():
-            gevent.sleep(LOOK)
-        then()
-
-    gevent.spawn(look)
+    """Call ``then`` as soon as something happens, which nobody tells."""
+    gevent.spawn(look_for, gevent.sleep, happens, then)
 
 
 def wait_until(happens: Callable[[], bool], timeout: float) -> None:
-    """Let other greenlets run until something happens, or the time is over."""
-    deadline = monotonic() + timeout
-    while not happens() and monotonic() < deadline:
-        gevent.sleep(GLANCE)
+    """Wait until something happens, or the time is over; others run meanwhile."""
+    look_until(gevent.sleep, happens, timeout)
 
 
 def wrap_tls(sock: Any, context: _ssl.SSLContext, **options: Any) -> Any:

@@ -129,7 +129,7 @@ def read_ahead(file: Any, sock: Any) -> bytes:
     sock.settimeout(0)
     try:
         return bytes(file.read1(len(file.peek(1))))
-    except (BlockingIOError, TimeoutError, ssl.SSLWantReadError):
+    except OSError:  # mostly that there is nothing; if the connection is lost, the next read tells
         return b""
     finally:
         sock.settimeout(before)

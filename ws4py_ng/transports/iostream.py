@@ -1,4 +1,4 @@
-"""tornado: an IOStream as the channel of `PullTransport`. The only module that knows tornado."""
+"""tornado: an IOStream as the channel of `PullTransport`, or out of the way. The only module that knows tornado."""
 
 from __future__ import annotations
 
@@ -12,9 +12,20 @@ from typing import Any
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 from tornado.tcpclient import TCPClient
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, RequestHandler, stream_request_body
 
-__all__ = ["Application", "IOLoop", "IOStream", "IOStreamChannel", "RequestHandler", "dial", "secure"]
+__all__ = [
+    "Application",
+    "IOLoop",
+    "IOStream",
+    "IOStreamChannel",
+    "RequestHandler",
+    "address_of",
+    "dial",
+    "secure",
+    "stream_request_body",
+    "take_out",
+]
 
 # Written at once: the peer is known to take something when it has taken this much.
 PORTION = 64 * 1024
@@ -46,24 +57,72 @@ async def secure(stream: IOStream, context: ssl.SSLContext, server_hostname: str
         raise ConnectionResetError("The peer has left within the TLS handshake") from error.real_error
 
 
+def take_out(stream: IOStream) -> tuple[socket.socket, bytes] | None:
+    """Take the socket out of a stream, with what that has read ahead; it is closed, and may be closed again.
+
+    None where the stream has to stay what it is: TLS, what waits to be sent, a peer that has left.
+    """
+    if type(stream) is not IOStream or stream.closed() or stream.writing():
+        return None
+    try:
+        # All that is in its buffer; when there is nothing, what the socket has by now.
+        reading: Any = stream.read_bytes(stream.max_buffer_size, partial=True)
+    except OSError:
+        return None
+    if stream.closed():
+        return None
+    leftover: bytes = reading.result() if reading.done() else b""
+    stream.set_nodelay(True)
+    shell = stream.socket
+    stream.io_loop.remove_handler(shell)
+    sock = socket.socket(shell.family, shell.type, shell.proto, shell.detach())
+    sock.setblocking(False)
+    # The shell holds no descriptor any more: whoever closes the stream, now or later, closes nothing.
+    stream.close()
+    return sock, leftover
+
+
+def address_of(stream: IOStream, method: str) -> Any:
+    """Return an address, ``getsockname`` or ``getpeername``; None when it is not known any more."""
+    try:
+        address = getattr(stream.socket, method)()
+    except (OSError, AttributeError):  # a stream that is closed has no socket
+        return None
+    return address[:2] if isinstance(address, tuple) else address
+
+
+def _end_tls_before_closing(stream: SSLIOStream) -> None:
+    """Have the stream end TLS, which tornado does not: it closes the socket when the peer has ended it."""
+    close = stream.close_fd
+
+    def end_and_close() -> None:
+        with suppress(OSError, ValueError):  # ended already, or there is nobody to be told
+            stream.socket.unwrap()
+        close()
+
+    stream.close_fd = end_and_close  # type: ignore[method-assign]
+
+
 class IOStreamChannel:
     """Carry bytes over an IOStream that nobody else uses."""
 
     def __init__(self, stream: IOStream) -> None:
         self._stream = stream
         self._at_eof = False
-        if stream.socket.family in (socket.AF_INET, socket.AF_INET6):
+        if isinstance(stream, SSLIOStream):
+            _end_tls_before_closing(stream)
+        if not stream.closed() and stream.socket.family in (socket.AF_INET, socket.AF_INET6):
             stream.set_nodelay(True)
 
     async def read(self, size: int) -> bytes:
         """Return what came."""
         if self._at_eof:
             return b""
-        reading: Any = self._stream.read_bytes(size, partial=True)
-        if reading.done():
-            # What is there already is returned without a wait: the others have to have a turn as well.
-            await asyncio.sleep(0)
         try:
+            reading: Any = self._stream.read_bytes(size, partial=True)
+            if reading.done():
+                # What is there already is returned without a wait: the others have to have a turn as well.
+                await asyncio.sleep(0)
             data: bytes = await reading
         except StreamClosedError as error:
             self._at_eof = True
@@ -102,8 +161,4 @@ class IOStreamChannel:
 
     def address(self, method: str) -> Any:
         """Return an address, ``getsockname`` or ``getpeername``; None when it is not known any more."""
-        try:
-            address = getattr(self._stream.socket, method)()
-        except OSError:
-            return None
-        return address[:2] if isinstance(address, tuple) else address or None
+        return address_of(self._stream, method)

@@ -61,6 +61,9 @@ class Kit(Protocol):
     async def breathe(self) -> None:
         """Let all others have their turn."""
 
+    def ends_all(self, error: BaseException) -> bool:
+        """Tell whether what a hook raised, no Exception, ends more than its connection."""
+
     def last_words(self) -> AbstractContextManager[object]:
         """Let a task that is cancelled wait inside, for at most LAST_WORDS seconds."""
 

@@ -30,7 +30,8 @@ from ..exc import ConnectionClosed
 from ..keepalive import PeerTimeout
 from ..states import State
 from .blocking import BlockingTransport
-from .channels import DONT_WAIT, JOIN_LIMIT, TLSChannel
+from .channels import DONT_WAIT
+from .tls_channel import TLSChannel
 
 if TYPE_CHECKING:
     from ..endpoint.sender import Sender
@@ -46,6 +47,8 @@ BACKLOG = 16
 # The same for what its own messages made a hook send: 16 MiB. The hook cannot wait, and the
 # peer cannot ask for more meanwhile.
 OWN_BACKLOG = 256
+# A join costs less than a second system call up to about this size.
+JOIN_LIMIT = 128 * 1024
 # Without DONT_WAIT (Windows) a read is one of a socket that a selector has reported, and a send waits
 # for at most the write timeout.
 # Bytes that a peer is sent in a turn, so that a fast one does not keep the others waiting.
@@ -125,13 +128,13 @@ class ManagedTransport(BlockingTransport):
         self._call_attention()
         return 1
 
-    def _resume(self, resume: Callable[..., Any], *args: Any) -> bool:
+    def _resume(self, data: bytes | None, error: Exception | None = None) -> bool:
         pause, self._pause = self._pause, None
         if pause is not None:  # this is the end: nothing else is told to a session that has paused
             pause.give_up()
-            if not super()._resume(self._session.send, None):
+            if not super()._resume(None):
                 return False
-        return super()._resume(resume, *args)
+        return super()._resume(data, error)
 
     def _goes_on(self) -> bool:
         """Go on where a hook has paused, if there is room; False when the session is over."""
@@ -140,7 +143,7 @@ class ManagedTransport(BlockingTransport):
             return True
         self._pause = None
         self._endpoint._keepalive.active = True  # nobody is to blame for a silence that was not listened to
-        return self._resume(self._session.send, None)
+        return self._resume(None)
 
     # Sending
 
@@ -170,7 +173,7 @@ class ManagedTransport(BlockingTransport):
                 self._writing.release()
             if self._backlog or not endpoint._outbox:
                 break
-        self._behind = self._unsent + endpoint._outbox_size
+        self._behind = self._unsent + endpoint._outbox.size
         if not self._behind:
             endpoint._relieved()
         elif hurried and self.fell_behind is not None:
@@ -195,7 +198,7 @@ class ManagedTransport(BlockingTransport):
         if self._behind - self._largest <= allowed:
             return
         # While another thread sends, what waits for its turn is in the outbox, not looked at yet.
-        self._largest = max([self._largest, *map(len, self._endpoint._outbox.copy())])
+        self._largest = max(self._largest, self._endpoint._outbox.largest)
         if self._behind - self._largest <= allowed:
             return
         if self._endpoint._state is State.OPEN:
@@ -207,8 +210,8 @@ class ManagedTransport(BlockingTransport):
         if not self._backlog:
             self._moved_at = monotonic()
             self._largest = 0
+        self._largest = max(self._largest, self._endpoint._outbox.largest)
         pieces = self._endpoint._take_outbox()
-        self._largest = max(self._largest, max(map(len, pieces), default=0))
         size = sum(map(len, pieces))
         if len(pieces) > 1 and size <= JOIN_LIMIT:
             pieces = [b"".join(pieces)]
@@ -324,13 +327,14 @@ class ManagedTransport(BlockingTransport):
         return self._limits.close_timeout
 
     def leave(self) -> bool:
-        """End what is left of the session; False if there is no peer that could read on."""
+        """End what is left of the session; False if there is nothing to send, or to wait for."""
         self._peer_ended = self._endpoint._stream.at_eof
         if self._session is not None:
             self.feed(b"")
-        if self._peer_ended and not self._behind and not self._broken:
+        unsent = self._behind > 0 or self.being_written
+        if self._peer_ended and not unsent and not self._broken:
             self._end_tls()
-        return not self._broken and (self._behind > 0 or (self._is_real and not self._peer_ended))
+        return not self._broken and (unsent or (self._is_real and not self._peer_ended))
 
     def half_close(self) -> bool:
         """Say that nothing more comes from us; True if the peer has said the same already.

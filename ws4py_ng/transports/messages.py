@@ -42,6 +42,7 @@ class MessageStream:
 
     always_mask = False
     expect_masking = False
+    _extension = "the host's"  # it has its own way to encode
 
     def __init__(self, limits: Limits) -> None:
         self.closing: CloseControlMessage | None = None

@@ -12,6 +12,8 @@ while the peer is behind: asyncio would make a copy of the rest for each of them
 from __future__ import annotations
 
 import asyncio
+import asyncio.selector_events
+import os
 import sys
 from collections.abc import Callable, Generator
 from contextlib import suppress
@@ -20,11 +22,12 @@ from threading import Lock, get_ident
 from typing import TYPE_CHECKING, Any
 
 from ..endpoint import SENT, Sent
+from ..endpoint.sender import IN_ONE_STEP
 from ..exc import ConnectionClosed
 from ..keepalive import PeerTimeout
 from ..states import State
 from ..streaming import Stream
-from .asynciokit import AsyncioKit
+from .asynciokit import AsyncioKit, ends_all
 from .fragments import AsyncFragments
 
 if TYPE_CHECKING:
@@ -38,14 +41,17 @@ __all__ = ["Drained", "Outlet"]
 OPEN = State.OPEN
 # The same object for all connections of a thread.
 _idents: dict[int, int] = {}
-# Below this size a join costs less than a second system call.
-JOIN_LIMIT = 128 * 1024
+NOTHING = -inf
+# Below this size a join costs less than to hand over pieces.
+JOIN_LIMIT = 16 * 1024
 # What is written at once of a message that many are sent.
 PORTION = 64 * 1024
-# Whether asyncio's writelines copies everything into one piece.
-JOINS = sys.version_info < (3, 12)
-# From here on a piece is worth a system call of its own; so much of it leaves with what is before it.
-LARGE_PIECE = 64 * 1024
+# asyncio's own transport of a socket, where its writelines copies everything into one piece.
+PLAIN_TRANSPORT: Any = None
+if sys.version_info < (3, 12) and hasattr(os, "writev"):
+    PLAIN_TRANSPORT = getattr(asyncio.selector_events, "_SelectorSocketTransport", None)
+# So many pieces the kernel takes at once.
+MAX_PIECES = 1024
 
 
 class Outlet(asyncio.BufferedProtocol):
@@ -54,6 +60,7 @@ class Outlet(asyncio.BufferedProtocol):
     __slots__ = (
         "__weakref__",
         "_drained",
+        "_fragments",
         "_handed_over",
         "_in_turn",
         "_is_plain",
@@ -67,7 +74,6 @@ class Outlet(asyncio.BufferedProtocol):
         "_transport",
         "_write_timer",
         "_ws",
-        "fragments",
         "guard",
     )
 
@@ -84,11 +90,11 @@ class Outlet(asyncio.BufferedProtocol):
         self._drained: asyncio.Future[None] | None = None
         self._rest: memoryview | None = None  # of a message that many are sent; nothing may be sent before it
         self._handed_over = 0
-        self._taken = -inf
+        self._taken = NOTHING
         self._write_timer: asyncio.TimerHandle | None = None
         self._ticked = State.CONNECTING
         self.guard = Lock()
-        self.fragments = AsyncFragments(ws, AsyncioKit, limits.max_unsent, self._thread)
+        self._fragments: AsyncFragments | None = None  # made when it is needed
 
     # What the receiving half does
 
@@ -110,14 +116,25 @@ class Outlet(asyncio.BufferedProtocol):
 
     # What an endpoint wants of its transport
 
+    @property
+    def fragments(self) -> AsyncFragments:
+        """Whose turn it is while a message is sent in fragments."""
+        if self._fragments is None:
+            self._fragments = AsyncFragments(self._ws, AsyncioKit, self._limits.max_unsent, self._thread)
+        return self._fragments
+
     def now(self) -> float:
         """Return the time of the loop."""
         return self._loop.time()
 
+    def ends_all(self, error: BaseException) -> bool:
+        """See `asynciokit.ends_all`."""
+        return ends_all(self._loop, error)
+
     def written(self) -> Sent:
         """Send the outbox, unless a turn is going on, at whose end it is sent."""
         ws = self._ws
-        if self._in_turn and ws._outbox_size < self._limits.max_outbox:
+        if self._in_turn and ws._outbox.size < self._limits.max_outbox:
             return self._room
         if get_ident() != self._thread:
             return self._written_elsewhere()
@@ -128,8 +145,8 @@ class Outlet(asyncio.BufferedProtocol):
 
     def _written_elsewhere(self) -> Sent:
         ws = self._ws
-        if ws._outbox_size >= self._limits.max_unsent:
-            ws._full = True
+        if ws._outbox.size >= self._limits.max_unsent:
+            ws._outbox.is_full = True
         try:
             self._loop.call_soon_threadsafe(self.written)
         except RuntimeError as error:
@@ -161,8 +178,8 @@ class Outlet(asyncio.BufferedProtocol):
         if (
             self._room is not SENT
             or self._in_turn
-            or sender._outbox_size
-            or sender._fragmenting
+            or sender._outbox.size
+            or sender._outbox.is_fragmenting
             or sender._state is not OPEN
             or transport is None
             or get_ident() != self._thread
@@ -208,44 +225,47 @@ class Outlet(asyncio.BufferedProtocol):
         if self._rest is not None:
             self._write_rest()
             if self._rest is not None:
-                ws._full = ws._outbox_size >= self._limits.max_unsent
+                ws._outbox.is_full = ws._outbox.size >= self._limits.max_unsent
                 return
-        guard = self.guard
-        guard.acquire()  # `with` takes twice the time
-        pieces, size = ws._outbox, ws._outbox_size
+        outbox = ws._outbox
+        if IN_ONE_STEP:
+            pieces = outbox.take()
+        else:
+            with self.guard:
+                pieces = outbox.take()
         if not pieces:
-            guard.release()
             return
-        ws._outbox, ws._outbox_size = [], 0
-        guard.release()
         transport = self._transport
         if transport is None or transport.is_closing():
             ws._lost()
             return
-        self._handed_over += size
         if len(pieces) == 1:
-            transport.write(pieces[0])
-        elif size <= JOIN_LIMIT:
-            transport.write(b"".join(pieces))
-        elif JOINS:
-            _write_apart(transport, pieces)
+            piece = pieces[0]
+            self._handed_over += len(piece)
+            transport.write(piece)
         else:
-            transport.writelines(pieces)
-        ws._full = self._room is not SENT and transport.get_write_buffer_size() >= self._limits.max_unsent
+            size = sum(map(len, pieces))
+            self._handed_over += size
+            if size <= JOIN_LIMIT:
+                transport.write(b"".join(pieces))
+            else:
+                _write_gathered(transport, pieces)
+        outbox.is_full = self._room is not SENT and transport.get_write_buffer_size() >= self._limits.max_unsent
 
     # What the loop calls
 
     def pause_writing(self) -> None:
         """Rest until the peer reads: our answers to what it sends would fill the memory."""
         self._room = self._ws._crowded = Drained(self)
+        self._ws._outbox.cork = 0
         self._stall()
-        self._taken = -inf
+        self._taken = NOTHING
         self._look_at_writing()
 
     def resume_writing(self) -> None:
         """Go on."""
         ws = self._ws
-        ws._full = False
+        ws._outbox.is_full = False
         self._let_senders_go()
         if self._rest is not None:
             self._flush()
@@ -259,6 +279,10 @@ class Outlet(asyncio.BufferedProtocol):
         if rest is not None and self._transport is not None:
             self._transport.write(rest)
         self._flush()
+
+    def _give_up_fragments(self) -> None:
+        if self._fragments is not None:
+            self._fragments.give_up()
 
     def _let_senders_go(self) -> None:
         self._room = SENT
@@ -284,19 +308,19 @@ class Outlet(asyncio.BufferedProtocol):
             self._write_timer = self._loop.call_later(timeout, self._look_at_writing)
 
 
-def _write_apart(transport: Any, pieces: list[bytes]) -> None:
-    """Write large pieces as they are, and small ones together."""
-    small: list[bytes] = []
+def _write_gathered(transport: Any, pieces: list[bytes]) -> None:
+    """Have the kernel take pieces as they are, and the loop the rest."""
+    if type(transport) is not PLAIN_TRANSPORT:
+        transport.writelines(pieces)
+        return
+    sent = 0
+    if not transport.get_write_buffer_size():
+        with suppress(OSError):  # what it is, asyncio will find out as well
+            sent = os.writev(transport.get_extra_info("socket").fileno(), pieces[:MAX_PIECES])
     for piece in pieces:
-        if len(piece) < 2 * LARGE_PIECE:
-            small.append(piece)
-            continue
-        view = memoryview(piece)
-        transport.write(b"".join([*small, view[:LARGE_PIECE]]))
-        transport.write(view[LARGE_PIECE:])
-        small = []
-    if small:
-        transport.write(b"".join(small))
+        if sent < len(piece) and not transport.is_closing():
+            transport.write(memoryview(piece)[sent:] if sent else piece)
+        sent = max(sent - len(piece), 0)
 
 
 class Drained(Sent):

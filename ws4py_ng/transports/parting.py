@@ -19,18 +19,23 @@ LINGER = 2.0
 # A TLS peer that was silent for so long has said all that it will.
 QUIET = 0.2
 
-# Bytes are taken out of the buffer before the loop can read again: one serves all.
-_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
+# Bytes are taken out of the buffer before the loop can read again: one serves all. By size.
+_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, memoryview]] = WeakKeyDictionary()
+PROACTOR = getattr(asyncio, "ProactorEventLoop", None)
 
 
 def read_buffer(loop: asyncio.AbstractEventLoop, size: int) -> memoryview:
     """Return the buffer of this loop; Windows' proactor fills one while it reads another."""
-    if hasattr(asyncio, "ProactorEventLoop") and isinstance(loop, asyncio.ProactorEventLoop):
+    if PROACTOR is not None and isinstance(loop, PROACTOR):
         return memoryview(bytearray(size))
-    view = _buffers.get(loop)
-    if view is None or len(view) < size:
-        view = _buffers[loop] = memoryview(bytearray(size))
-    return view[:size]
+    views = _buffers.get(loop)
+    if views is None:
+        views = _buffers[loop] = {}
+    view = views.get(size)
+    if view is None:
+        largest = max(views.values(), key=len, default=memoryview(b""))
+        view = views[size] = largest[:size] if len(largest) >= size else memoryview(bytearray(size))
+    return view
 
 
 class Parting(asyncio.BufferedProtocol):

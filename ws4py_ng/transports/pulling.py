@@ -45,6 +45,7 @@ class PullTransport:
         self._limits = limits
         self._kit = kit
         self._channel = channel
+        self.ends_all = kit.ends_all
         self._session: Generator[Step, Any, Ending] | None = None
         self._thread = get_ident()
         self._in_turn = False
@@ -79,17 +80,17 @@ class PullTransport:
             self._look_at_timers()
         if not self._in_turn:
             self._start_writing()
-        size = self._in_flight + ws._outbox_size
+        size = self._in_flight + ws._outbox.size
         if size < self._limits.max_outbox:
             return SENT
-        ws._full = size >= self._limits.max_unsent
+        ws._outbox.is_full = size >= self._limits.max_unsent
         room = ws._crowded = _Room(self)
         return room
 
     def _written_elsewhere(self) -> Sent:
         ws = self._ws
-        if ws._outbox_size >= self._limits.max_unsent:
-            ws._full = True
+        if ws._outbox.size >= self._limits.max_unsent:
+            ws._outbox.is_full = True
         try:
             self._kit.call_threadsafe(self._notice)
         except RuntimeError as error:
@@ -147,10 +148,10 @@ class PullTransport:
         self._watch_writing()
         try:
             while ws._outbox and not self._gone:
-                self._in_flight = ws._outbox_size
+                self._in_flight = ws._outbox.size
                 await self._channel.write(ws._take_outbox(), self._moved)
                 self._in_flight = 0
-                if ws._outbox_size < self._limits.max_outbox:
+                if ws._outbox.size < self._limits.max_outbox:
                     self._let_senders_go()
             # Not in a `finally`: behind half a frame, which a cancelled write may leave, nothing can be said.
             self._writing = False
@@ -167,7 +168,7 @@ class PullTransport:
 
     def _let_senders_go(self) -> None:
         self._ws._crowded = None
-        self._ws._full = False
+        self._ws._outbox.is_full = False
         room, self._room = self._room, None
         if room is not None:
             room.set()
@@ -257,7 +258,9 @@ class PullTransport:
         """Wait for a hook, and give the session its outcome."""
         try:
             await self._corked(hook)
-        except Exception as error:  # noqa: BLE001 - the session judges it
+        except BaseException as error:
+            if not self._ws._is_failure(error):
+                raise
             return self._resume(session.throw, error)
         return self._resume(session.send, None)
 
@@ -287,8 +290,7 @@ class PullTransport:
         try:
             step = resume(*args)
         except StopIteration as stop:
-            # A coroutine must not raise it.
-            raise _Over(stop.value) from None
+            raise _Over(stop.value) from None  # a coroutine must not raise StopIteration
         finally:
             self._in_turn = False
         if self._ws._state is not self._ticked:

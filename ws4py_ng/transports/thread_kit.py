@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from time import monotonic
 from typing import Any
 
 from ..codes import GOING_AWAY
 from .blocking import THREADS
-from .cooperative import DRAIN_REASON, GLANCE, LOOK
+from .cooperative import DRAIN_REASON, look_for, look_until
 
 __all__ = ["KIT", "adopt", "close_all", "serve", "wait_until", "watch"]
 
@@ -33,18 +32,10 @@ def close_all(websockets: Iterable[Any]) -> None:
 
 
 def watch(happens: Callable[[], bool], then: Callable[[], object]) -> None:
-    """Call ``then`` as soon as something happens, which nobody tells: look now and again."""
-
-    def look() -> None:
-        while not happens():
-            time.sleep(LOOK)
-        then()
-
-    threading.Thread(target=look, daemon=True).start()
+    """Call ``then`` as soon as something happens, which nobody tells."""
+    threading.Thread(target=look_for, args=(time.sleep, happens, then), daemon=True).start()
 
 
 def wait_until(happens: Callable[[], bool], timeout: float) -> None:
-    """Wait until something happens, or the time is over."""
-    deadline = monotonic() + timeout
-    while not happens() and monotonic() < deadline:
-        time.sleep(GLANCE)
+    """Wait until something happens, or the time is over; others run meanwhile."""
+    look_until(time.sleep, happens, timeout)

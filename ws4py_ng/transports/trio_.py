@@ -20,8 +20,9 @@ from trio import (
     fail_after,
     move_on_after,
     open_nursery,
-    serve_listeners,
+    sleep,
 )
+from trio.lowlevel import Task, current_task
 
 from .kits import LAST_WORDS
 
@@ -32,17 +33,21 @@ __all__ = [
     "Nursery",
     "SocketListener",
     "SocketStream",
+    "Task",
     "TaskStatus",
     "TrioChannel",
     "TrioKit",
+    "called_off_by",
+    "current_task",
     "dial",
     "fail_after",
+    "lineage",
     "listen",
     "move_on_after",
     "open_kit",
     "open_nursery",
     "secure",
-    "serve_listeners",
+    "sleep",
 ]
 
 # Written at once: the peer is known to take something when it has taken this much.
@@ -100,6 +105,10 @@ class TrioKit:
         """Let all others have their turn."""
         await trio.lowlevel.checkpoint()
 
+    def ends_all(self, error: BaseException) -> bool:
+        """Tell whether what a hook raised ends the program, or a scope."""
+        return isinstance(error, trio.Cancelled | BaseExceptionGroup | KeyboardInterrupt | SystemExit)
+
     def last_words(self) -> AbstractContextManager[object]:
         """Let a task that is cancelled wait inside, for a bounded time."""
         return move_on_after(LAST_WORDS, shield=True)
@@ -115,22 +124,28 @@ async def open_kit() -> AsyncIterator[TrioKit]:
             nursery.cancel_scope.cancel()
 
 
-async def listen(
-    host: str | None, port: int, sock: socket.socket | None = None, unix_path: str | None = None
-) -> list[SocketListener]:
-    """Return listeners: of ``sock``, of a Unix socket's path, or of every address of a host."""
-    if unix_path is not None:
-        sock = socket.socket(socket.AF_UNIX)
-        try:
-            sock.bind(unix_path)
-        except BaseException:
-            sock.close()
-            raise
-        sock.listen(1024)
+def lineage() -> set[Task]:
+    """Return the running task, and those whose nurseries it runs in."""
+    found: set[Task] = set()
+    task: Task | None = current_task()
+    while task is not None:
+        found.add(task)
+        task = None if task.parent_nursery is None else task.parent_nursery.parent_task
+    return found
+
+
+async def listen(host: str | None, port: int, sock: socket.socket | None = None) -> list[SocketListener]:
+    """Return listeners: of ``sock``, or of every address of a host."""
     if sock is not None:
         sock.setblocking(False)
         return [SocketListener(trio.socket.from_stdlib_socket(sock))]
     return list(await trio.open_tcp_listeners(port, host=host, backlog=1024))
+
+
+def called_off_by(scope: CancelScope) -> Callable[[], object]:
+    """Return what cancels a scope, from any thread."""
+    token = trio.lowlevel.current_trio_token()
+    return lambda: token.run_sync_soon(scope.cancel)
 
 
 async def dial(host: str, port: int, unix_path: str | None = None) -> SocketStream:

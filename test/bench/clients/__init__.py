@@ -15,6 +15,11 @@ def _entry(name: str, where: str, library: str = "", needs: str = "") -> Entry:
     return Entry(name, f"test.bench.clients.{where}", library, tuple(needs.split()))
 
 
+LIMITS = [
+    _entry("raw/asyncio", "raw:asyncio_"),
+    _entry("raw/uvloop", "raw:uvloop_", needs="uvloop"),
+    _entry("raw/thread", "raw:threads"),
+]
 OURS = [
     _entry("ng/threads", "ours:threads"),
     _entry("ng/asyncio", "ours:asyncio_", needs="ws4py_ng.client.asyncioclient"),
@@ -29,4 +34,4 @@ PEERS = [
     _entry("picows", "peers:picows_", "picows", "picows"),
     _entry("picows/uvloop", "peers:picows_uvloop", "picows", "picows uvloop"),
 ]
-CLIENTS = tabulate(both_builds(OURS), PEERS)
+CLIENTS = tabulate(LIMITS, both_builds(OURS), PEERS)

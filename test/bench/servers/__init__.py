@@ -18,7 +18,10 @@ FULL = "tls deflate memory handshake"
 LIMITS = [
     _entry("raw/asyncio", "raw:loop", features="tls memory handshake broadcast"),
     _entry("raw/asyncio/buffered", "raw:buffered", features="tls"),
+    _entry("raw/asyncio/fastnet", "raw:fastnet", "aiofastnet", "aiofastnet", "tls"),
+    _entry("raw/asyncio/strict", "raw:strict", features="handshake-only"),
     _entry("raw/uvloop", "raw:uvloop", "uvloop", "uvloop", "tls memory handshake broadcast"),
+    _entry("raw/tornado", "raw:tornado", "tornado", "tornado"),
     _entry("raw/thread", "raw:thread", features="tls memory handshake"),
 ]
 OURS = [

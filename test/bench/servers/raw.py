@@ -9,6 +9,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ..setup import Setup
@@ -28,9 +29,23 @@ def answer(head: bytes) -> bytes:
     )
 
 
+def strict_answer(head: bytes) -> bytes:
+    """Make an answer by our own handshake, which checks all that RFC 6455 and RFC 9112 want."""
+    from ws4py_ng.handshake import negotiate, receive_request
+
+    reading = receive_request()
+    next(reading)
+    try:
+        reading.send(head)
+    except StopIteration as stop:
+        return negotiate(stop.value[0]).response.to_bytes()
+    raise ValueError("a part of a head")
+
+
 class Echo(asyncio.Protocol):
     """Send back what comes."""
 
+    answer = staticmethod(answer)
     members: set[Any] = set()  # noqa: RUF012
     broadcast = False
 
@@ -53,7 +68,7 @@ class Echo(asyncio.Protocol):
             return
         self.head += data
         if self.head.endswith(b"\r\n\r\n"):
-            self.transport.write(answer(self.head))
+            self.transport.write(self.answer(self.head))
             self.head = None
             self.members.add(self.transport)
 
@@ -62,6 +77,12 @@ class Echo(asyncio.Protocol):
         frame = data[:1] + bytes([data[1] & 0x7F]) + data[6:]
         for member in self.members:
             member.write(frame)
+
+
+class StrictEcho(Echo):
+    """Do so behind a handshake that is not minimal."""
+
+    answer = staticmethod(strict_answer)
 
 
 class BufferedEcho(asyncio.BufferedProtocol):
@@ -89,14 +110,17 @@ class BufferedEcho(asyncio.BufferedProtocol):
             self.head = None
 
 
-async def _serve(setup: Setup, protocol: Callable[[], asyncio.BaseProtocol] = Echo) -> None:
+async def _serve(
+    setup: Setup,
+    protocol: Callable[[], asyncio.BaseProtocol] = Echo,
+    create_server: Any = lambda loop, *args, **options: loop.create_server(*args, **options),
+) -> None:
     Echo.broadcast = setup.broadcast
     # asyncio allocates 256 KiB at each read. Once a larger block was given back, as in any program
     # that has run for a while, malloc does not go to the system for each of them.
     bytearray(1 << 20)
-    server = await asyncio.get_running_loop().create_server(
-        protocol, sock=setup.listen(), ssl=setup.tls(), backlog=4096
-    )
+    loop = asyncio.get_running_loop()
+    server = await create_server(loop, protocol, sock=setup.listen(), ssl=setup.tls(), backlog=4096)
     await server.serve_forever()
 
 
@@ -105,9 +129,21 @@ def loop(setup: Setup) -> None:
     asyncio.run(_serve(setup))
 
 
+def strict(setup: Setup) -> None:
+    """Echo behind our own handshake, without a WebSocket: what is left to be saved there."""
+    asyncio.run(_serve(setup, StrictEcho))
+
+
 def buffered(setup: Setup) -> None:
     """Echo by an asyncio protocol with a buffer of its own."""
     asyncio.run(_serve(setup, BufferedEcho))
+
+
+def fastnet(setup: Setup) -> None:
+    """Do so over the transports of aiofastnet, as picows does, and we do for TLS."""
+    import aiofastnet
+
+    asyncio.run(_serve(setup, BufferedEcho, aiofastnet.create_server))
 
 
 def uvloop(setup: Setup) -> None:
@@ -137,3 +173,25 @@ def thread(setup: Setup) -> None:
         if tls is not None:
             sock = tls.wrap_socket(sock, server_side=True)
         threading.Thread(target=_echo, args=(sock,), daemon=True).start()
+
+
+def tornado(setup: Setup) -> None:
+    """Echo by an IOStream of tornado."""
+    from tornado.iostream import IOStream, StreamClosedError
+    from tornado.tcpserver import TCPServer
+
+    class Server(TCPServer):  # type: ignore[misc]
+        async def handle_stream(self, stream: IOStream, address: object) -> None:
+            with suppress(StreamClosedError):
+                await stream.write(answer(await stream.read_until(b"\r\n\r\n")))
+                stream.set_nodelay(True)
+                while True:
+                    await stream.write(await stream.read_bytes(READ_SIZE, partial=True))
+
+    async def run() -> None:
+        sock = setup.listen()
+        sock.setblocking(False)
+        Server().add_sockets([sock])
+        await asyncio.Event().wait()
+
+    asyncio.run(run())

@@ -108,6 +108,42 @@ def test_on_close_is_called_once() -> None:
     assert [("open", None), ("message", None), ("close", None)] == kind.lines
 
 
+class Parrot(Diary):
+    """Send back whatever comes, the None of the end as well; write down what serving it raises."""
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except Exception as error:  # noqa: BLE001 - the server would log it
+            self.lines.append(("raised", type(error)))
+        self.done.set()
+
+    def on_message(self, message: Any) -> None:
+        self.ws.send(message)
+
+    def on_close(self, reason: Any) -> None:
+        self.lines.append(("close", reason))
+
+
+class Failing(Parrot):
+    """Fail of a message."""
+
+    def on_message(self, message: Any) -> None:
+        raise LookupError(message)
+
+
+@pytest.mark.parametrize(("kind", "raised"), [(Parrot, []), (Failing, [("raised", LookupError)])])
+def test_on_close_is_called_whatever_on_message_raises(kind: type[Diary], raised: list[Any]) -> None:
+    application: Any = type("Noted", (kind,), {"lines": [], "done": gevent.event.Event()})
+    with serving(Resource([("/", application)])) as server:
+        with connect(url(server)) as ws:
+            ws.send("hello")
+            if not raised:
+                assert "hello" == str(ws.receive(WAIT))
+        assert application.done.wait(WAIT)
+    assert [("open", None), ("close", None), *raised] == application.lines
+
+
 def test_paths_are_patterns_and_plain_requests_get_plain_applications() -> None:
     kind = diary()
     with serving(Resource([("^/chat", kind), ("/", page)])) as server:

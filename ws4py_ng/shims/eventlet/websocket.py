@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ...codes import INTERNAL_ERROR, NORMAL_CLOSURE
+from ...endpoint.names import Reserving
 from ...exc import ConnectionClosed, HandshakeError
 from ...extensions import PerMessageDeflate, PerMessageDeflateFactory
 from ...limits import Limits
@@ -31,6 +32,8 @@ __all__ = ["RFC6455WebSocket", "WebSocket", "WebSocketWSGI"]
 
 logger = logging.getLogger("ws4py_ng")
 
+PROTOCOL_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+VALID_CLOSE_STATUS = {*range(1000, 1004), *range(1007, 1012), *range(3000, 5000)}
 DEFAULT_MAX_FRAME_LENGTH = 8 << 20
 # With these an OSError out of a handler says that the client has left.
 ACCEPTABLE_CLIENT_ERRORS = frozenset((errno.EPIPE, errno.ECONNRESET, errno.ESHUTDOWN))
@@ -41,6 +44,22 @@ DEFLATE_NAME = "permessage-deflate"
 HIXIE = b"This asks for WebSockets as in the drafts hixie-75 and -76: RFC 6455 is spoken here, version 13\n"
 
 Handler = Callable[["WebSocket"], object]
+
+
+class BadRequest(Exception):
+    """Kept for programs that catch it; never raised."""
+
+
+class ConnectionClosedError(Exception):
+    """Kept for programs that catch it; never raised."""
+
+
+class FailedConnectionError(Exception):
+    """Kept for programs that catch it; never raised."""
+
+
+class ProtocolError(ValueError):
+    """Kept for programs that catch it: a peer that breaks the protocol is closed, and `wait` gives None."""
 
 
 class _ClientStream(PieceStream):
@@ -162,7 +181,7 @@ class RFC6455WebSocket(WebSocket):
     """Be what `WebSocketWSGI` hands over; there is no other."""
 
 
-class WebSocketWSGI:
+class WebSocketWSGI(Reserving):
     """Make a WSGI application of a function, which is called with a `WebSocket`.
 
     When it returns the connection is closed. ``max_frame_length`` bounds a message, with all its

@@ -37,6 +37,7 @@ class WebSocketHandler(pywsgi.WSGIHandler):
     """
 
     SUPPORTED_VERSIONS = ("13",)
+    GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
     prevent_wsgi_call = False
     limits = Limits(max_message_size=16 * MIB)
 

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from ...transports.handover import Environ, StartResponse
@@ -28,19 +29,25 @@ class WebSocketApplication:
     def handle(self) -> None:
         """Serve it to its end; ``on_message(None)`` says that there are no more messages."""
         self.protocol.on_open()
-        while True:
-            try:
-                message = self.ws.receive()
-            except WebSocketError:
-                self.protocol.on_close()
-                break
-            self.protocol.on_message(message)
+        try:
+            while True:
+                try:
+                    message = self.ws.receive()
+                except WebSocketError:
+                    break
+                if message is not None:
+                    self.protocol.on_message(message)
+                    continue
+                with suppress(WebSocketError):  # who answers each message answers this one as well
+                    self.protocol.on_message(None)
+        finally:
+            self.protocol.on_close()
 
     def on_open(self, *args: Any, **kwargs: Any) -> None:
         """Be called once, at the beginning."""
 
     def on_close(self, *args: Any, **kwargs: Any) -> None:
-        """Be called once, at the end."""
+        """Be called once, at the end, whatever `on_message` has raised."""
 
     def on_message(self, message: Any, *args: Any, **kwargs: Any) -> None:
         """Be called with each message, None behind the last one."""

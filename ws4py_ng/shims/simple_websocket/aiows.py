@@ -190,8 +190,13 @@ class AioClient(AioBase):
         ping_interval: float | None = None,
         max_message_size: int | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        thread_class: object = None,
+        event_class: object = None,
     ) -> Self:
-        """Connect. Raises ConnectionError when the server refuses, OSError when nobody answers."""
+        """Connect. Raises ConnectionError when the server refuses, OSError when nobody answers.
+
+        ``thread_class`` and ``event_class`` are accepted as by the original, and not needed.
+        """
         ws = cls(url, subprotocols, headers, receive_bytes, ping_interval, max_message_size, ssl_context)
         await ws.handshake()
         return ws

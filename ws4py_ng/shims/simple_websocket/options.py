@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...codes import NO_STATUS_RECEIVED, NORMAL_CLOSURE
+from ...endpoint.names import Reserving
 from ...limits import MIB, Limits
 from ...states import State
 from .errors import ConnectionClosed
@@ -46,7 +47,7 @@ def header_pairs(headers: Headers) -> list[tuple[str, str]]:
     return list(headers.items() if isinstance(headers, Mapping) else headers or ())
 
 
-class Connected:
+class Connected(Reserving):
     """Hold what can be asked of a connection."""
 
     _ws: Any = None

@@ -1,0 +1,57 @@
+"""What a server refuses of its program where it is made; the first visitor would find it out."""
+
+from __future__ import annotations
+
+from ..extensions import PerMessageDeflateFactory
+from ..limits import Limits
+from ..websocket import WebSocket
+
+__all__ = ["check_agreement", "check_handler", "check_path", "check_server"]
+
+# Where clients come from, which a server does not load.
+CLIENTS = f"{__name__.partition('.')[0]}.client"
+
+
+def check_handler(handler: object) -> None:
+    """Raise TypeError for a type that serves no WebSocket, and for what is no type and cannot be called."""
+    if isinstance(handler, type):
+        fits = issubclass(handler, WebSocket) and not any(
+            base.__module__.startswith(CLIENTS) for base in handler.__mro__
+        )
+    else:
+        fits = callable(handler)
+    if not fits:
+        raise TypeError(
+            f"handlers: {handler!r} serves no WebSocket, expected a subclass of WebSocket, no client's, or a function"
+        )
+
+
+def check_path(path: object) -> None:
+    """Raise ValueError for a key that no path can be."""
+    if not isinstance(path, str) or not path.startswith("/"):
+        raise ValueError(f"handlers has the key {path!r}, expected a path such as '/chat'")
+
+
+def check_agreement(deflate: object, heartbeat_freq: object, limits: object) -> None:
+    """Raise TypeError or ValueError for what every connection would be given."""
+    if deflate is not None and not isinstance(deflate, bool | PerMessageDeflateFactory):
+        raise TypeError(f"deflate is {deflate!r}, expected True, False or a PerMessageDeflateFactory")
+    if heartbeat_freq is not None:
+        if isinstance(heartbeat_freq, bool) or not isinstance(heartbeat_freq, int | float):
+            raise TypeError(f"heartbeat_freq is {heartbeat_freq!r}, expected seconds, or None for no heartbeat")
+        if not heartbeat_freq > 0:
+            raise ValueError(f"heartbeat_freq is {heartbeat_freq!r}, expected more than 0, or None for no heartbeat")
+    if not isinstance(limits, Limits):
+        raise TypeError(f"limits is {limits!r}, expected Limits(...)")
+
+
+def check_server(max_connections: object, process_request: object = None, ssl_context: object = None) -> None:
+    """Raise TypeError or ValueError for what a server would be given beside."""
+    if isinstance(max_connections, bool) or not isinstance(max_connections, int):
+        raise TypeError(f"max_connections is {max_connections!r}, expected an int >= 1")
+    if max_connections < 1:
+        raise ValueError(f"max_connections is {max_connections!r}, expected at least 1")
+    if process_request is not None and not callable(process_request):
+        raise TypeError(f"process_request is {process_request!r}, expected a function of a request")
+    if ssl_context is not None and not hasattr(ssl_context, "wrap_socket"):
+        raise TypeError(f"ssl_context is {ssl_context!r}, expected an ssl.SSLContext")

@@ -18,9 +18,14 @@ def listen(host: str | None, port: int, count: int, spreads: bool = SPREADS) -> 
 
     The kernel deals connections out by their addresses, which is even enough for many and a lottery for
     a few. Raises OSError when the port is taken, by workers of another program too.
+
+    None of them blocks, nor does a copy: all processes share that flag, and one that `accept` has
+    stopped serves nobody.
     """
     found = listen_everywhere(host, port)
     if not spreads or count == 1:
+        for sock in found:
+            sock.setblocking(False)
         return [found] * count
     # Who has no SO_REUSEPORT is refused where somebody listens who has: so much for `found`.
     addresses = [(sock.family, sock.getsockname()) for sock in found]
@@ -32,6 +37,7 @@ def listen(host: str | None, port: int, count: int, spreads: bool = SPREADS) -> 
             slots.append([])
             for family, address in addresses:
                 slots[-1].append(socket.create_server(address[:2], family=family, backlog=1024, reuse_port=True))
+                slots[-1][-1].setblocking(False)
     except OSError:
         for sock in (each for slot in slots for each in slot):
             sock.close()

@@ -5,6 +5,8 @@ VENV := .venv
 LEGACY := .venv-legacy
 MITMPROXY := .venv-mitmproxy
 PORT ?= 9000
+# Two processes, as the tests wait for each other's programs half of the time.
+PYTEST_ARGS ?= --numprocesses 2 --dist worksteal
 BIN := $(VENV)/bin
 
 MAKEFLAGS += --no-print-directory

@@ -1,7 +1,8 @@
 """What holds for every test run: the build that was asked for, and no test left out in CI.
 
 `WS4PY_NG_EXPECT=compiled` or `pure` (set by the Makefile) fails a run that got the other build,
-`CI=true` turns every skip into a failure.
+`CI=true` turns every skip into a failure. What is marked `original` tests another library and none
+of ours: it runs in the pure build only, which is always tested.
 """
 
 from __future__ import annotations
@@ -45,11 +46,21 @@ def wrong_build(expected: str | None, build: str, stale: list[str]) -> str | Non
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse to test the wrong build; let programs that tests start hear Ctrl-C."""
+    config.addinivalue_line("markers", "original: of another library; runs in the pure build only")
     # A shell that starts us in the background has SIGINT ignored, which is inherited.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     problem = wrong_build(os.environ.get("WS4PY_NG_EXPECT") or None, ws4py_ng.BUILD, stale_extensions())
     if problem:
         raise pytest.UsageError(problem)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave what is of another library to one of the builds."""
+    if ws4py_ng.BUILD == "pure":
+        return
+    left = [item for item in items if item.get_closest_marker("original")]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if not item.get_closest_marker("original")]
 
 
 def pytest_report_header(config: pytest.Config) -> str:

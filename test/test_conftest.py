@@ -55,3 +55,9 @@ def test_the_build_that_was_asked_for_is_the_one_that_is_tested(tmp_path: Path) 
     wrong = run(tmp_path, "def test(): pass", WS4PY_NG_EXPECT=other)
     assert 0 != wrong.returncode
     assert f"WS4PY_NG_EXPECT={other}, but ws4py_ng.BUILD is" in wrong.stderr
+
+
+def test_what_tests_another_library_runs_in_one_build(tmp_path: Path) -> None:
+    source = "import pytest\n@pytest.mark.original\ndef test_other(): pass\ndef test_ours(): pass"
+    expected = "2 passed" if ws4py_ng.BUILD == "pure" else "1 passed, 1 deselected"
+    assert expected in run(tmp_path, source, CI="true").stdout

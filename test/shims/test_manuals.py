@@ -127,6 +127,7 @@ def test_ours_keeps_what_the_manual_promises(name: str, tmp_path: Path) -> None:
     assert (MANUALS / f"{name}_manual.py").read_text().count("\ndef test_") <= count
 
 
+@pytest.mark.original
 @pytest.mark.usefixtures("certificates")
 @pytest.mark.parametrize("name", NEIGHBOURS)
 def test_where_the_original_differs_is_known(name: str, tmp_path: Path) -> None:

@@ -36,11 +36,21 @@ def client(*arguments: str, **changes: str) -> Program:
     return Program([sys.executable, "-W", "ignore", "-m", "test.shims.sites.pylxd_client", *arguments], **here)
 
 
-@pytest.mark.parametrize(("option", "library"), [((), "ws4py_ng.client"), (("--original",), "ws4py.client")])
-def test_pylxd_runs_over_a_unix_socket(option: tuple[str, ...], library: str, tmp_path: Path) -> None:
-    with lxd(str(tmp_path / "lxd")) as path, client(path, *option) as program:
-        assert [*OUTPUT, library] == [program.line() for _ in range(len(OUTPUT) + 1)]
+def test_pylxd_runs_over_a_unix_socket(tmp_path: Path) -> None:
+    with lxd(str(tmp_path / "lxd")) as path, client(path) as program:
+        assert [*OUTPUT, "ws4py_ng.client"] == [program.line() for _ in range(len(OUTPUT) + 1)]
         assert 0 == program.status()
+
+
+@pytest.mark.original
+def test_what_is_served_is_what_pylxd_expects(tmp_path: Path) -> None:
+    said: list[list[str]] = []
+    for attempt in range(3):  # of three million bytes the original may lose some, on a busy machine
+        with lxd(str(tmp_path / str(attempt))) as path, client(path, "--original") as program:
+            said.append([program.line() for _ in range(len(OUTPUT) + 1)])
+        if said[-1] == [*OUTPUT, "ws4py.client"]:
+            return
+    pytest.fail(f"{said}")
 
 
 @pytest.mark.parametrize("trusts", [True, False])

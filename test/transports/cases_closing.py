@@ -211,6 +211,7 @@ def expect_too_big(server: Served, data: bytes) -> None:
         assert Frame(TEXT, b"x" * 1000) == peer.message()
         peer.write(data)
         peer.expect_close(1009)
+        peer.close(1009)  # a host that closes by itself waits for it, for 20 seconds
         peer.expect_end()
         expect_closed(server, peer.page, 1009)
 
@@ -227,6 +228,7 @@ def expect_failure(server: Served, path: str, hook: str, more: str = "") -> None
             peer.expect_close(1000)
         else:
             peer.expect_close(1011)
+            peer.close(1011)
         peer.expect_end()
         page = peer.page
         assert f"{hook} fails" in page.wait("log")["text"]

@@ -39,72 +39,63 @@ class Keepalive:
         self.latency: float | None = None
         self.active = False
         self._payload: bytes | None = None
-        self._ping_at: float | None = None
-        self._beat_at: float | None = None
-        self._close_at: float | None = None
         self._pinged_at = 0.0
-        # None when nothing is awaited: an answer came, or there is no timeout.
-        self._give_up_at: float | None = None
+        # When what is due; inf is never, or not known yet.
+        self._ping_at = self._beat_at = self._close_at = inf
+        # inf when nothing is awaited: an answer came, or there is no timeout.
+        self._give_up_at = inf
 
     def tick(self, now: float, ping: Callable[[bytes], object], pong: Callable[[bytes], object]) -> float:
         """Send what is due by ``ping`` and ``pong``; return when to come again.
 
         Raises PeerTimeout when the time of the peer is up.
         """
-        self._check_alive(now)
+        if self._give_up_at != inf:
+            self._check_alive(now)
         interval = self._limits.ping_interval
         if interval is not None:
-            if self._ping_at is None:
+            if self._ping_at == inf:
                 self._ping_at = now + interval
             elif now >= self._ping_at:
                 self._ping_at = now + interval
-                if self._give_up_at is None:
+                if self._give_up_at == inf:
                     self._ping(now, ping)
-        if self.beat and (self._beat_at is None or now >= self._beat_at):
-            if self._beat_at is not None:
+        if self.beat and (self._beat_at == inf or now >= self._beat_at):
+            if self._beat_at != inf:
                 pong(b"beep")
             self._beat_at = now + self.beat
-        return _first(self._ping_at, self._beat_at, self._give_up_at)
+        return min(self._ping_at, self._beat_at, self._give_up_at)
 
     def closing(self, now: float) -> float:
         """Wait for the peer's Close frame; return when to come again."""
-        self._check_alive(now)
+        if self._give_up_at != inf:
+            self._check_alive(now)
         if self._limits.close_timeout is not None:
-            if self._close_at is None:
+            if self._close_at == inf:
                 self._close_at = now + self._limits.close_timeout
             elif now >= self._close_at:
                 raise PeerTimeout(f"The peer did not end the connection within {self._limits.close_timeout:g} s")
-        return _first(self._close_at, self._give_up_at)
+        return min(self._close_at, self._give_up_at)
 
     def ponged(self, payload: bytes, now: float) -> bool:
         """Take a Pong; tell whether it answers a Ping of ours."""
         if payload != self._payload:
             return False
         self.latency = now - self._pinged_at
-        self._payload = self._give_up_at = None
+        self._payload = None
+        self._give_up_at = inf
         return True
 
     def _ping(self, now: float, ping: Callable[[bytes], object]) -> None:
         timeout = self._limits.ping_timeout
-        self._give_up_at = None if timeout is None else now + timeout
+        self._give_up_at = inf if timeout is None else now + timeout
         self._pinged_at = now
         self.active = False
         self._payload = b"ng-%d" % next(_serial)
         ping(self._payload)
 
     def _check_alive(self, now: float) -> None:
-        if self._give_up_at is None:
-            return
         if self.active:
-            self._give_up_at = None
+            self._give_up_at = inf
         elif now >= self._give_up_at:
             raise PeerTimeout(f"The peer was silent for {self._limits.ping_timeout:g} s after a Ping")
-
-
-def _first(*times: float | None) -> float:
-    """Return the earliest time at which there is something to do."""
-    first = inf
-    for time in times:
-        if time is not None and time < first:
-            first = time
-    return first

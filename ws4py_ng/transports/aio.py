@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from math import ceil, inf
+from math import inf
 from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from ..keepalive import PeerTimeout
 from ..limits import LARGE_READ
 from .async_hooks import AsyncHooks
 from .fastnet import reads_ahead
+from .grid import Grid, Late
 from .outlet import Drained
 from .parting import Parting, read_buffer
 
@@ -33,10 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncioTransport"]
 
-# What is due in more seconds than this may be late by as much as that: thousands of idle connections
-# then wake the loop up a few times a second, not each by itself.
+# What is due in more seconds than this may be late by a moment, together with others (`Grid`).
 FAR = 5.0
-GRID = 0.25
 # Seconds that one peer may keep the loop busy before others have their turn ...
 BREATH = 0.004
 # ... and the fewest bytes that are read at once to keep to it.
@@ -80,7 +79,7 @@ class AsyncioTransport(AsyncHooks):
         self._resting = False  # the session waits for the peer to keep up
         self._held = False  # reading is paused
         self._at_eof = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | Late | None = None
         self._why: PeerTimeout | None = None
         self._parting: Parting | None = None
         self._ended = self._gone = False
@@ -335,17 +334,20 @@ class AsyncioTransport(AsyncHooks):
         self._ticked = self._ws._state
         if self._held:
             self._ws._keepalive.active = True
+        loop = self._loop
+        now = loop.time()
         try:
-            when = self._ws._tick(self._loop.time())
+            when = self._ws._tick(now)
         except PeerTimeout as error:
             self._give_up(error)
         except ConnectionClosed:
             return
         else:
             if when < inf:
-                if when - self._loop.time() > FAR:
-                    when = ceil(when / GRID) * GRID
-                self._timer = self._loop.call_at(when, self._look_at_timers)
+                if when - now > FAR:
+                    self._timer = Grid.of(loop).call_at(loop, when, self._look_at_timers)
+                else:
+                    self._timer = loop.call_at(when, self._look_at_timers)
 
     def _give_up(self, error: PeerTimeout) -> None:
         session = self._session

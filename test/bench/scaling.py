@@ -12,11 +12,14 @@ import asyncio
 import json
 import os
 import resource
+import select
 import selectors
 import socket
 import ssl
 import subprocess
 import sys
+from itertools import cycle
+from math import ceil
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -26,9 +29,10 @@ from ws4py_ng.pubsub import Hub
 from ws4py_ng.server.asyncioserver import serve
 from ws4py_ng.websocket import WebSocket
 
-TICKS = os.sysconf("SC_CLK_TCK")
 HOST = "127.0.0.1"
 IDLE = 20.0
+# What a raw loop sends is what ours sends, and as often: see ws4py_ng.transports.grid.
+BURST, PING = 0.25, b"\x89\x07ng-1234"
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "topics" / "scaling.md"
 FIGURES = PAGE.with_suffix(".json")
@@ -37,6 +41,7 @@ ROWS = {
     "connections, all served, a publish reaches all": "{connections:,.0f}",
     "memory of a connection": "{memory_bytes:,.0f} bytes",
     f"idle for {IDLE:.0f} s, each is pinged once: CPU of all": "{idle_cpu_percent:.1f} % of a core",
+    "the same for a loop of epoll that only writes Pings and reads": "{idle_floor_percent:.1f} %",
     "handshake, CPU": "{handshake_us:,.0f} µs",
     "a message of 100 bytes that is echoed, CPU": "{message_us:.1f} µs",
     "a publish of 100 bytes, CPU for each member": "{broadcast_us:.1f} µs",
@@ -67,6 +72,31 @@ async def _serve(uvloop: bool, tls: bool) -> None:
         sys.stdout.write(f"{server.port}\n")
         sys.stdout.flush()
         await server.serve_forever()
+
+
+def _serve_raw(count: int) -> None:
+    """Do the least that pings: answer so many requests, unread, then ping each once in `IDLE` seconds, in bursts."""
+    with socket.create_server((HOST, 0), backlog=1024) as listener:
+        sys.stdout.write(f"{listener.getsockname()[1]}\n")
+        sys.stdout.flush()
+        found = {}
+        waiting = select.epoll()
+        for _ in range(count):
+            sock, _ = listener.accept()
+            sock.recv(4096)
+            sock.send(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+            sock.setblocking(False)
+            found[sock.fileno()] = sock
+            waiting.register(sock, select.EPOLLIN)
+    socks, buffer, burst = list(found.values()), bytearray(4096), ceil(count * BURST / IDLE)
+    for first in cycle(range(0, count, burst)):
+        until = monotonic() + BURST
+        for sock in socks[first : first + burst]:
+            sock.send(PING)
+        while (left := until - monotonic()) > 0:
+            for number, _ in waiting.poll(left, 64):
+                if not found[number].recv_into(buffer):
+                    return
 
 
 class Peer:
@@ -106,8 +136,9 @@ class Peer:
 class Crowd:
     """Be all peers of one server process."""
 
-    def __init__(self, arguments: argparse.Namespace, tls: bool = False) -> None:
-        flags = [flag for flag, on in (("--uvloop", arguments.uvloop), ("--tls", tls)) if on]
+    def __init__(self, arguments: argparse.Namespace, tls: bool = False, raw: bool = False) -> None:
+        flags = [flag for flag, on in (("--uvloop", arguments.uvloop), ("--tls", tls), ("--raw", raw)) if on]
+        flags += ["--connections", str(arguments.connections)]
         command = [sys.executable, "-m", "test.bench.scaling", "--serve", *flags]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert self.process.stdout is not None
@@ -149,8 +180,15 @@ class Crowd:
 
     def cpu(self) -> float:
         """Return the seconds of CPU that the server has used."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return sum(int(each.read_text().split()[0]) for each in tasks) / 1e9
+
+    def idle(self) -> float:
+        """Answer Pings for `IDLE` seconds; return the share of a core that the server has used."""
+        begun, cpu = monotonic(), self.cpu()
+        while monotonic() < begun + IDLE:
+            self.pump(0.1)
+        return (self.cpu() - cpu) / (monotonic() - begun)
 
     def memory(self) -> int:
         """Return what the server has of memory, in bytes."""
@@ -178,10 +216,7 @@ def hold(arguments: argparse.Namespace) -> dict[str, float]:
         handshake = (crowd.cpu() - cpu) / arguments.connections
         joined = monotonic() - begun
         memory = (crowd.memory() - before) / arguments.connections
-        begun, cpu = monotonic(), crowd.cpu()
-        while monotonic() < begun + IDLE:
-            crowd.pump(0.1)
-        idle = (crowd.cpu() - cpu) / (monotonic() - begun)
+        idle = crowd.idle()
         payload = b"!" + bytes(99)
         costs, times = [], []
         for _ in range(10):
@@ -203,6 +238,16 @@ def hold(arguments: argparse.Namespace) -> dict[str, float]:
             "broadcast_us": sum(costs) / len(costs) * 1e6,
             "broadcast_seconds": sorted(times)[len(times) // 2],
         }
+    finally:
+        crowd.close()
+
+
+def floor(arguments: argparse.Namespace) -> dict[str, float]:
+    """Let a raw loop ping as many."""
+    crowd = Crowd(arguments, raw=True)
+    try:
+        crowd.join(arguments.connections)
+        return {"idle_floor_percent": crowd.idle() * 100}
     finally:
         crowd.close()
 
@@ -296,19 +341,22 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write the figures to docs/topics/scaling.md and .json")
     parser.add_argument("--uvloop", action="store_true")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--raw", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--tls", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if arguments.serve:
-        if arguments.uvloop:
+        if arguments.raw:
+            _serve_raw(arguments.connections)
+        elif arguments.uvloop:
             import uvloop
 
             uvloop.run(_serve(True, arguments.tls))
         else:
             asyncio.run(_serve(False, arguments.tls))
         return
-    figures: dict[str, float] = {**hold(arguments), **echo(arguments), **tls(arguments), **bus()}
+    figures: dict[str, float] = {**hold(arguments), **floor(arguments), **echo(arguments), **tls(arguments), **bus()}
     text = json.dumps({name: round(value, 3) for name, value in figures.items()}, indent=1)
     print(text)
     if arguments.write:

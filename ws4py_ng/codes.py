@@ -47,6 +47,9 @@ TRY_AGAIN_LATER: Final = 1013
 BAD_GATEWAY: Final = 1014
 TLS_HANDSHAKE: Final = 1015
 
+# The reason that goes with 1001 where a server ends.
+DRAIN_REASON: Final = "Server is shutting down"
+
 CLOSE_CODE_NAMES: Final = {
     NORMAL_CLOSURE: "normal closure",
     GOING_AWAY: "going away",

@@ -149,7 +149,8 @@ def headers_of_the_server_are_sent(server: Served) -> None:
 @server_case("More than ``max_connections`` at once get 503; when one has left, the next is served.", max_connections=2)
 def a_full_server_answers_503(server: Served) -> None:
     with server.peer() as one, server.peer() as two:
-        assert 503 == server.refusal()[0]
+        status, headers, _ = server.refusal()
+        assert (503, "1") == (status, headers["retry-after"])
         one.finish()
         one.page.wait("closed")
         with server.peer_when_free() as three:

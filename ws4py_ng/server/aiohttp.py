@@ -18,13 +18,14 @@ from aiohttp import web
 from ..capture.settings import CaptureOption
 from ..capture.taps import tap_transport
 from ..capture.untapped import AnyTap
-from ..codes import GOING_AWAY
+from ..codes import DRAIN_REASON, GOING_AWAY
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
 from ..handshake import Headers, OriginRule, Request, Response, refuse
 from ..limits import DEFAULT_LIMITS, Limits
 from ..transports.aio import AsyncioTransport
 from .acceptor import Acceptor, Handlers, environ_of
+from .answers import full
 from .asyncioconversation import begin, make
 from .checks import check_server
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["converse", "turn_away", "websocket_handler"]
 
-DRAIN_REASON = "Server is shutting down"
 MOMENT = 0.2
 
 
@@ -71,7 +71,7 @@ def websocket_handler(
         try:
             received = _received(request)
             if len(connections) >= max_connections:
-                raise HandshakeError(f"There are {max_connections} connections already", 503)
+                raise full(max_connections)
             handler, accepted = acceptor.accept(received)
         except HandshakeError as error:
             return _refusal(refuse(error))

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 
+from ..codes import DRAIN_REASON
 from ..exc import HandshakeError
 from ..handshake import Headers, Request, Response, refuse
 
-__all__ = ["STRANGERS", "checked", "failure", "full", "plain"]
+__all__ = ["STRANGERS", "checked", "draining", "failure", "full", "plain"]
 
 logger = logging.getLogger("ws4py_ng")
 
@@ -21,6 +22,11 @@ STRANGERS = 64
 def full(most: int) -> HandshakeError:
     """Make the refusal of a server that has ``most`` connections."""
     return HandshakeError(f"There are {most} connections already", 503, [("Retry-After", "1")])
+
+
+def draining() -> HandshakeError:
+    """Make the refusal of a server that ends."""
+    return HandshakeError(DRAIN_REASON, 503, [("Retry-After", "1")])
 
 
 def checked(answer: object) -> Response:

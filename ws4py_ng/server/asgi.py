@@ -21,7 +21,7 @@ from urllib.parse import quote
 from ..capture.settings import Capture, CaptureOption
 from ..capture.taps import tap_events
 from ..capture.untapped import AnyTap
-from ..codes import GOING_AWAY
+from ..codes import DRAIN_REASON, GOING_AWAY
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
 from ..handshake import Headers, OriginRule, Request, Response, accept_for, negotiate, refuse
@@ -33,6 +33,7 @@ from ..transports.messages import HostChannel, HostEvent, MessageStream, Receive
 from ..transports.pulling import PullTransport
 from ..websocket import WebSocket
 from .acceptor import Acceptor, Handlers, environ_of
+from .answers import draining, full
 from .checks import check_server
 from .functions import outlast
 
@@ -44,7 +45,6 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 # Under this name of scope["extensions"] a host of ours gives its `Host`.
 EXTENSION = "ws4py_ng"
 DENIAL = "websocket.http.response"
-DRAIN_REASON = "Server is shutting down"
 
 
 class Host(Protocol):
@@ -163,9 +163,9 @@ class WebSocketApplication:
         limits = self._hosted_limits
         try:
             if self._draining:
-                raise HandshakeError(DRAIN_REASON, 503)
+                raise draining()
             if len(self._connections) >= self.max_connections:
-                raise HandshakeError(f"There are {self.max_connections} connections already", 503)
+                raise full(self.max_connections)
             request = request_of(scope)
             handler, subprotocol = self.acceptor.accept_hosted(request)
             ws = handler(None, [] if subprotocol is None else [subprotocol], [], environ_from(scope, request))

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from ..capture.settings import CaptureOption
-from ..codes import GOING_AWAY
+from ..codes import DRAIN_REASON, GOING_AWAY
 from ..extensions import PerMessageDeflateFactory
 from ..handshake import OriginRule
 from ..limits import DEFAULT_LIMITS, Limits
@@ -28,7 +28,6 @@ from .asynciopatience import Patience
 from .asynciovisitor import ProcessRequest, Visitor
 from .checks import check_server
 from .listening import listen_everywhere, listen_unix
-from .visitor import DRAIN_REASON
 
 __all__ = ["Server", "serve"]
 

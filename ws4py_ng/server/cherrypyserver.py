@@ -103,7 +103,7 @@ class WebSocketTool(cherrypy.Tool):
         try:
             accepted, found = _accept(environ, policy)
         except HandshakeError as error:
-            raise _refused(error) from error
+            raise _Refusal(error) from error
         chosen = [] if accepted.subprotocol is None else [accepted.subprotocol]
         names = [extension.name for extension in accepted.extensions]
         handler = maker_of(handler_cls)(found.sock, chosen, names, environ.copy(), heartbeat_freq=heartbeat_freq)
@@ -116,7 +116,7 @@ class WebSocketTool(cherrypy.Tool):
             try:
                 self._seats.take(handler, max_connections)
             except HandshakeError as error:
-                raise _refused(error) from error
+                raise _Refusal(error) from error
             handler._configure(limits, accepted.extensions)
             recorder = settings_of(capture)
             if recorder is not None:
@@ -235,11 +235,18 @@ def _accept(environ: dict[str, Any], policy: ServerPolicy) -> tuple[Accepted, Ha
     return accepted, found
 
 
-def _refused(error: HandshakeError) -> cherrypy.HTTPError:
-    answer = refuse(error)
-    for name, value in error.headers:
-        cherrypy.serving.response.headers[name] = value
-    return cherrypy.HTTPError(answer.status, error.msg)
+class _Refusal(cherrypy.HTTPError):
+    """Be a refusal with its headers, some of which HTTPError removes."""
+
+    def __init__(self, error: HandshakeError) -> None:
+        super().__init__(refuse(error).status, error.msg)
+        self._headers = error.headers
+
+    def set_response(self) -> None:
+        """Make the answer of it."""
+        super().set_response()
+        for name, value in self._headers:
+            cherrypy.serving.response.headers[name] = value
 
 
 def _is_101(status: Any) -> bool:

@@ -17,17 +17,16 @@ from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any
 
-from ..codes import GOING_AWAY
-from ..exc import HandshakeError
+from ..codes import DRAIN_REASON, GOING_AWAY
 from ..manager import WebSocketManager
+from .answers import draining
 
-__all__ = ["CREW_KEY", "DRAIN_REASON", "Crew", "close_all", "crew_of"]
+__all__ = ["CREW_KEY", "Crew", "close_all", "crew_of"]
 
 logger = logging.getLogger("ws4py_ng")
 
 # Where a server of ours that has a crew of its own puts it into the environ.
 CREW_KEY = "ws4py_ng.crew"
-DRAIN_REASON = "Server is shutting down"
 # How long the end of the process waits for peers to answer a Close frame.
 PATIENCE = 3.0
 # How often a server is asked whether it stops, which it does not tell.
@@ -61,7 +60,7 @@ class Crew:
         """
         with self._changed:
             if self._closed:
-                raise HandshakeError(DRAIN_REASON, 503)
+                raise draining()
             self._opening.append(kit)
         try:
             yield

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..codes import GOING_AWAY
+from ..codes import DRAIN_REASON, GOING_AWAY
 from ..transports.gevent_kit import Greenlet, Pool, adopt, close_all, pywsgi, serve
 from ..transports.handover import read_ahead
 from ..websocket import WebSocket
@@ -23,8 +23,6 @@ from .wsgiutils import SOCKET_KEYS, WEBSOCKET_KEYS, WebSocketWSGIApplication
 __all__ = ["GEventWebSocketPool", "WSGIServer", "WebSocketWSGIApplication", "WebSocketWSGIHandler"]
 
 logger = logging.getLogger("ws4py_ng")
-
-DRAIN_REASON = "Server is shutting down"
 
 
 class GEventWebSocketPool(Pool):

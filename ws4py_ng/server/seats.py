@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from http import HTTPStatus
 from weakref import ref
 
-from ..exc import HandshakeError
 from ..websocket import WebSocket
+from .answers import full
 
 __all__ = ["MAX_CONNECTIONS", "Seats"]
 
@@ -28,7 +27,7 @@ class Seats:
                 # Only here those who have left are looked for.
                 self._taken = {key: seat for key, seat in self._taken.items() if _is_open(seat())}
             if len(self._taken) >= most:
-                raise HandshakeError(f"There are {most} connections already", HTTPStatus.SERVICE_UNAVAILABLE.value)
+                raise full(most)
             self._taken[id(ws)] = ref(ws)
 
 

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from ..capture.settings import CaptureOption
+from ..codes import DRAIN_REASON
 from ..extensions import PerMessageDeflateFactory
 from ..handshake import OriginRule
 from ..limits import DEFAULT_LIMITS, Limits
@@ -27,7 +28,7 @@ from .acceptor import Acceptor, Handlers
 from .answers import STRANGERS, full
 from .checks import check_server
 from .listening import BACK_OFF, HOPELESS, Shortage, close_listener, listen_everywhere, listen_unix
-from .visitor import DRAIN_REASON, ProcessRequest, Visitor
+from .visitor import ProcessRequest, Visitor
 
 __all__ = ["Server", "serve"]
 

@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from ..capture.settings import CaptureOption
 from ..capture.taps import tap_awaited
 from ..capture.untapped import NO_TAP, AnyTap
-from ..codes import GOING_AWAY
+from ..codes import DRAIN_REASON, GOING_AWAY
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
 from ..handshake import Accepted, Headers, OriginRule, Request, Response, refuse
@@ -39,13 +39,13 @@ from ..transports.iostream import (
 from ..transports.pulling import PullTransport
 from ..websocket import WebSocket
 from .acceptor import Acceptor, Handlers, environ_of
+from .answers import draining, full
 from .asyncioconversation import begin, begin_on
 from .checks import check_server
 from .functions import outlast
 
 __all__ = ["WebSocketHandler", "drain"]
 
-DRAIN_REASON = "Server is shutting down"
 
 # What tornado sets for every answer, and a 101 has no use for.
 _PLAIN = frozenset({"content-type", "content-length", "date", "etag", "server"})
@@ -113,9 +113,9 @@ class WebSocketHandler(RequestHandler):
         """Shake hands, and serve the connection to its end."""
         try:
             if self.application in _drained:
-                raise HandshakeError(DRAIN_REASON, 503)
+                raise draining()
             if len(_open.get(self.application, ())) >= self._max_connections:
-                raise HandshakeError(f"There are {self._max_connections} connections already", 503)
+                raise full(self._max_connections)
             request = self._described()
             handler, accepted = self.acceptor.accept(request)
             connection: Any = self.request.connection

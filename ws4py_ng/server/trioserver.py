@@ -20,7 +20,7 @@ from typing import Any
 
 from ..capture.settings import CaptureOption
 from ..capture.taps import tap_awaited
-from ..codes import GOING_AWAY
+from ..codes import DRAIN_REASON, GOING_AWAY
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
 from ..handshake import Accepted, OriginRule, Request, Response, receive_request, refuse
@@ -47,7 +47,7 @@ from ..transports.trio_ import (
 )
 from ..websocket import WebSocket
 from .acceptor import Acceptor, Handlers, environ_of
-from .answers import checked, failure, full, plain
+from .answers import checked, draining, failure, full, plain
 from .checks import check_server
 from .functions import outlast
 from .listening import BACK_OFF, HOPELESS, Shortage, close_listener, listen_unix
@@ -56,7 +56,6 @@ __all__ = ["Server", "serve"]
 
 logger = logging.getLogger("ws4py_ng")
 
-DRAIN_REASON = "Server is shutting down"
 HEAD_READ_SIZE = 4096
 
 # Its answer, None to go on with the WebSocket, may be awaited.
@@ -244,7 +243,7 @@ class Server:
             finally:
                 del self._visitors[scope]
         if self._draining:
-            refusal = HandshakeError(DRAIN_REASON, 503)
+            refusal = draining()
         elif scope.cancelled_caught:
             # Browsers open connections that they may not need: those get no answer.
             refusal = HandshakeError("No whole request in time (Limits.open_timeout)", 408 if heard else None)

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 from ..capture.settings import Capture, open_tap, settings_of
 from ..capture.taps import tap_transport
-from ..codes import GOING_AWAY, INTERNAL_ERROR, NORMAL_CLOSURE
+from ..codes import DRAIN_REASON, GOING_AWAY, INTERNAL_ERROR, NORMAL_CLOSURE
 from ..exc import ConnectionClosed, HandshakeError
 from ..extensions import PerMessageDeflateFactory
 from ..handshake import Accepted, Headers, Request, Response, ServerPolicy, negotiate, receive_request, refuse
@@ -28,8 +28,8 @@ from ..limits import DEFAULT_LIMITS, Limits
 from ..transports.aio import AsyncioTransport
 from ..transports.parting import Parting
 from ..websocket import WebSocket
-from .answers import plain
-from .asgi import DENIAL, DRAIN_REASON, EXTENSION, Scope
+from .answers import draining, plain
+from .asgi import DENIAL, EXTENSION, Scope
 from .asgievents import Bridge, Events, HostEvent
 
 __all__ = ["WSProtocol"]
@@ -109,7 +109,7 @@ class WSProtocol(asyncio.Protocol):
         if self._ws is not None:
             self._ws.close(GOING_AWAY, DRAIN_REASON)
         elif not self._answered:
-            self._refuse(HandshakeError(DRAIN_REASON, 503))
+            self._refuse(draining())
 
     # The opening handshake
 

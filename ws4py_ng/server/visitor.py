@@ -12,20 +12,19 @@ from time import monotonic
 from typing import Any
 
 from ..capture.untapped import NO_TAP
-from ..codes import GOING_AWAY
+from ..codes import DRAIN_REASON, GOING_AWAY
 from ..exc import HandshakeError
 from ..handshake import Accepted, Request, Response, receive_request, refuse
 from ..transports.blocking import check_hooks
 from ..transports.channels import open_channel
 from ..websocket import WebSocket
 from .acceptor import Acceptor, environ_of
-from .answers import checked, failure, plain
+from .answers import checked, draining, failure, plain
 
-__all__ = ["DRAIN_REASON", "ProcessRequest", "Visitor"]
+__all__ = ["ProcessRequest", "Visitor"]
 
 logger = logging.getLogger("ws4py_ng")
 
-DRAIN_REASON = "Server is shutting down"
 # How long a plain answer is given to be read before the socket is closed.
 LINGER = 1.0
 
@@ -138,7 +137,7 @@ class Visitor:
         addresses = sock.getsockname(), sock.getpeername()
         chosen = self._decide(request, *addresses)
         if self._leaving:
-            raise HandshakeError(DRAIN_REASON, 503)
+            raise draining()
         if isinstance(chosen, Response):
             self._answer(chosen, request.method)
             return
@@ -175,7 +174,7 @@ class Visitor:
                 data = self._channel.sock.recv(4096)
                 self._tap.received(data)
                 if not data and self._leaving:
-                    raise HandshakeError(DRAIN_REASON, 503)
+                    raise draining()
                 reading.send(data)
                 heard = True
         except StopIteration as stop:

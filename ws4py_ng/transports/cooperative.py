@@ -12,14 +12,13 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-from ..codes import GOING_AWAY
+from ..codes import DRAIN_REASON, GOING_AWAY
 from ..endpoint import Endpoint
 from ..exc import ConnectionClosed
 from .blocking import BlockingTransport, Kit
 from .channels import LINGER, PlainChannel
 
 __all__ = [
-    "DRAIN_REASON",
     "FAREWELL",
     "CooperativeChannel",
     "Sleep",
@@ -33,7 +32,6 @@ __all__ = [
 # What lets others run for so many seconds: a kit's own.
 Sleep = Callable[[float], object]
 
-DRAIN_REASON = "Server is shutting down"
 # How much is written at once: each slice that the peer takes shows that it is alive.
 SLICE = 64 * 1024
 # How long the Close frame of a connection that is dismissed may take to be written.

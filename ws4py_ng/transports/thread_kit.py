@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..codes import GOING_AWAY
+from ..codes import DRAIN_REASON, GOING_AWAY
 from .blocking import THREADS
-from .cooperative import DRAIN_REASON, look_for, look_until
+from .cooperative import look_for, look_until
 
 __all__ = ["KIT", "adopt", "close_all", "serve", "wait_until", "watch"]
 

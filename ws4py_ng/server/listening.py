@@ -66,6 +66,8 @@ def listen_unix(path: str) -> socket.socket:
     """Listen on a path; a socket that a dead server has left there is replaced."""
     with suppress(FileNotFoundError):
         if stat.S_ISSOCK(os.stat(path).st_mode):
+            if _is_served(path):
+                raise OSError(errno.EADDRINUSE, f"Cannot listen on {path}: a server listens there")
             os.unlink(path)
     sock = socket.socket(socket.AF_UNIX)
     try:
@@ -75,6 +77,18 @@ def listen_unix(path: str) -> socket.socket:
         sock.close()
         raise OSError(error.errno, f"Cannot listen on {path}: {error.strerror}") from error
     return sock
+
+
+def _is_served(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.setblocking(False)
+        try:
+            sock.connect(path)
+        except BlockingIOError:  # so many want to connect that we would have to wait
+            return True
+        except OSError:
+            return False
+        return True
 
 
 def close_listener(sock: Any) -> None:

@@ -153,9 +153,8 @@ def test_a_full_server_still_asks_the_application(serve: Serve) -> None:
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
-@pytest.mark.parametrize("name", ["threads", "asyncio"])
-def test_strangers_of_a_full_server_are_bounded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (threadedserver, asyncioserver):
+def test_strangers_of_a_full_server_are_bounded(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (threadedserver, asyncioserver, trioserver):
         monkeypatch.setattr(module, "STRANGERS", 3)
 
     def fill_and_ask(port: int) -> bytes:
@@ -168,7 +167,7 @@ def test_strangers_of_a_full_server_are_bounded(name: str, monkeypatch: pytest.M
                 peers.enter_context(Peer(socket.create_connection(("127.0.0.1", port))))
             return asking(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")(port)
 
-    answer = SERVERS[name](fill_and_ask, EchoWebSocket, process_request=lambda request: None, max_connections=2)
+    answer = serve(fill_and_ask, EchoWebSocket, process_request=lambda request: None, max_connections=2)
     assert answer.startswith(b"HTTP/1.1 503 ")
 
 

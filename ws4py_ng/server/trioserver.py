@@ -47,7 +47,7 @@ from ..transports.trio_ import (
 )
 from ..websocket import WebSocket
 from .acceptor import Acceptor, Handlers, environ_of
-from .answers import checked, draining, failure, full, plain
+from .answers import STRANGERS, checked, draining, failure, full, plain
 from .checks import check_server
 from .functions import outlast
 from .listening import BACK_OFF, HOPELESS, Shortage, close_listener, listen_unix
@@ -215,6 +215,10 @@ class Server:
 
     async def _receive(self, stream: SocketStream, channel: TrioChannel) -> None:
         """Read the request, within the time for that, and settle it."""
+        if len(self._connections) + len(self._visitors) >= self.max_connections + STRANGERS:
+            if self.ssl_context is None:
+                await self._refuse(channel, full(self.max_connections))
+            return
         timeout = self.acceptor.limits.open_timeout
         refusal: HandshakeError | None = None
         reading = receive_request(self.acceptor.limits)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine
@@ -26,13 +25,12 @@ from ..shared import SharedMessage
 from .bus import BusStatus, Fetched, Moved, Outcome, Publication, Receive
 from .checks import check_whole
 from .envelope import Envelope, Seen, unpack_all
+from .pauses import Pauses
 
 __all__ = ["Line"]
 
 logger = logging.getLogger("ws4py_ng")
 
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 5.0
 # Publishes that are sent in one go.
 BATCH = 500
 # So many topics are remembered that everybody has left: what is sent again is not delivered to who comes back.
@@ -252,8 +250,9 @@ class Line:
     async def _main(self, started: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         started.set()
-        pause = FIRST_PAUSE
+        pauses = Pauses()
         while not self._closing:
+            pauses.begin()
             try:
                 await self._connect()
                 await self._session()
@@ -261,14 +260,11 @@ class Line:
                 self._error = f"{type(error).__name__}: {error}"
                 if not isinstance(error, self.errors):
                     logger.exception("The bus %s failed", self.name)
-            if self._connected:
-                pause = FIRST_PAUSE
             self._set_away()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._disconnect(), LAST_WORDS)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), pause * random.uniform(0.5, 1.0))
-            pause = min(pause * 2, LONGEST_PAUSE)
+                await asyncio.wait_for(self._stop.wait(), pauses.end())
         self._loop = None
 
     async def _session(self) -> None:

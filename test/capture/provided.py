@@ -206,7 +206,9 @@ def by_manager() -> Iterator[Drive]:
             manager.add(endpoint)
             for _ in played.play(endpoint, mine, theirs):
                 time.sleep(0)
-            while endpoint in manager or not endpoint.terminated:
+            # Until the manager has let go of the socket: closed here, its descriptor could be that of the
+            # next connection while the manager's thread is about to read or end this one.
+            while theirs.fileno() != -1:
                 time.sleep(0)
 
     try:

@@ -135,6 +135,19 @@ class TestBoth:
         assert b"" == reading()
         assert -1 == pair[0].sock.fileno()
 
+    @pytest.mark.parametrize("read", [lambda channel: channel.forget_now(), lambda channel: not channel.recv_now(9)])
+    def test_the_socket_is_not_closed_while_somebody_reads(
+        self, plain: Pair, read: Callable[[PlainChannel], bool], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def recv(sock: socket.socket, *args: int) -> bytes:
+            plain[0].close()  # as another thread may; the descriptor could be that of another connection then
+            assert sock.fileno() != -1
+            return b""
+
+        monkeypatch.setattr(socket.socket, "recv", recv)
+        assert read(plain[0])
+        assert -1 == plain[0].sock.fileno()
+
     def test_a_closed_channel_is_at_its_end(self, pair: Pair) -> None:
         pair[0].close()
         pair[0].close()

@@ -215,7 +215,8 @@ class PlainChannel:
     def hang_up(self, linger: float = LINGER) -> None:
         """End our half, and read on until the peer has ended its own, for a bounded time:
         closing at once could destroy the Close frame that is on its way to the peer."""
-        self._shut(socket.SHUT_WR)
+        with self._ending:
+            self._shut(socket.SHUT_WR)
         deadline = monotonic() + linger
         while not self._closed and (left := deadline - monotonic()) > 0:
             if not self._recv_rest(left):
@@ -225,6 +226,25 @@ class PlainChannel:
         """Receive what nobody wants any more, b"" at the end."""
         self.set_timeouts(timeout, timeout)
         return self.recv(65536)
+
+    def forget_now(self) -> bool:
+        """Forget what is there, below TLS, without waiting; True when the peer has ended its half, or all of it."""
+        self._reading = True
+        try:
+            return self._closed or not socket.socket.recv(self.sock, 65536, DONT_WAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        finally:
+            self._reading = False
+            if self._closed:
+                self._leave()
+
+    def end_writing(self) -> None:
+        """Say that nothing more comes from us."""
+        with suppress(*_HARMLESS), self._ending:
+            self._shut(socket.SHUT_WR)
 
     def stop_reading(self) -> None:
         """Let whoever waits in `recv` see the end."""

@@ -30,7 +30,6 @@ from ..exc import ConnectionClosed
 from ..keepalive import PeerTimeout
 from ..states import State
 from .blocking import BlockingTransport
-from .channels import DONT_WAIT
 from .tls_channel import TLSChannel
 
 if TYPE_CHECKING:
@@ -344,8 +343,7 @@ class ManagedTransport(BlockingTransport):
         channel, ending = self.channel, self.ending
         if ending is None or not ending.clean or self._endpoint._stream.always_mask is not True:
             self._end_tls()
-            with suppress(OSError):
-                channel._shut(socket.SHUT_WR)
+            channel.end_writing()
         return self._peer_ended
 
     def _end_tls(self) -> None:
@@ -358,10 +356,4 @@ class ManagedTransport(BlockingTransport):
     def see_off(self) -> bool:
         """Forget what still comes, as closing before the peer does could destroy what is on
         its way to it; True when the peer has ended its half, too."""
-        sock = self.channel.sock
-        try:
-            return not socket.socket.recv(sock, 65536, DONT_WAIT)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
+        return bool(self.channel.forget_now())

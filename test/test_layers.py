@@ -25,7 +25,7 @@ LAYERS: dict[int, tuple[str, ...]] = {
     0: ("_version", "codes", "exc", "limits", "states"),
     1: ("_core",),
     2: ("compat", "extensions", "framing", "handshake", "messaging", "uri", "utf8validator"),
-    3: ("keepalive", "shared", "streaming"),
+    3: ("keepalive", "pauses", "shared", "streaming"),
     4: ("endpoint",),
     5: ("capture", "fast", "pubsub", "receiving", "transports"),
     6: ("async_websocket", "client", "manager", "metrics", "server", "tracing", "websocket", "workers"),

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine
@@ -21,16 +22,17 @@ from contextlib import suppress
 from math import inf
 from typing import Any, NamedTuple
 
+from ..pauses import Pauses
 from ..shared import SharedMessage
 from .bus import BusStatus, Fetched, Moved, Outcome, Publication, Receive
 from .checks import check_whole
 from .envelope import Envelope, Seen, unpack_all
-from .pauses import Pauses
 
 __all__ = ["Line"]
 
 logger = logging.getLogger("ws4py_ng")
 
+LONGEST_PAUSE = 5.0
 # Publishes that are sent in one go.
 BATCH = 500
 # So many topics are remembered that everybody has left: what is sent again is not delivered to who comes back.
@@ -250,9 +252,9 @@ class Line:
     async def _main(self, started: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         started.set()
-        pauses = Pauses()
+        pauses = Pauses(LONGEST_PAUSE)
         while not self._closing:
-            pauses.begin()
+            begun = self._loop.time()
             try:
                 await self._connect()
                 await self._session()
@@ -260,11 +262,12 @@ class Line:
                 self._error = f"{type(error).__name__}: {error}"
                 if not isinstance(error, self.errors):
                     logger.exception("The bus %s failed", self.name)
+            pause = pauses.after(self._loop.time() - begun)
             self._set_away()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._disconnect(), LAST_WORDS)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), pauses.end())
+                await asyncio.wait_for(self._stop.wait(), pause * random.uniform(0.5, 1.0))
         self._loop = None
 
     async def _session(self) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 from ..handshake import Request, Response
 from ..metrics import Figures, render
+from ..pauses import Pauses
 from ..pubsub.relay import Relay
 from ..server.asyncioserver import serve
 from ..websocket import WebSocket
@@ -25,10 +26,8 @@ __all__ = ["Supervisor"]
 
 logger = logging.getLogger("ws4py_ng")
 
-FIRST_PAUSE = 0.1
+# Seconds before a worker that has died is started again, at most. One that has lived longer was well.
 LONGEST_PAUSE = 10.0
-# A worker that has lived so many seconds was well: when it dies, the pauses begin anew.
-WELL = 10.0
 # What a shell reports for a program that was ended by SIGINT: not all peers were told.
 INTERRUPTED = 130
 # Seconds in which a worker has to be up.
@@ -151,7 +150,7 @@ class Supervisor:
 
     async def _keep(self, slot: int) -> None:
         """Start the worker of a slot again, as often as it ends by itself."""
-        pause = FIRST_PAUSE
+        pauses = Pauses(LONGEST_PAUSE)
         while True:
             child = self._current[slot]
             await child.gone.wait()
@@ -159,13 +158,11 @@ class Supervisor:
                 return
             if child is not self._current[slot]:
                 continue  # it was replaced
-            if child.age > WELL:
-                pause = FIRST_PAUSE
+            pause = pauses.after(child.age)
             logger.warning("%s %s; it is started again in %g s", child.name, child.end, pause)
             self._lend(child)
             generation = self._generation
             await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
             if generation != self._generation or self._stopping.is_set():
                 continue
             try:

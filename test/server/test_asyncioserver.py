@@ -19,6 +19,7 @@ from test.server.aiopeers import QUIET, Peer, Run, dial, meet, status
 from ws4py_ng.handshake import Request, Response
 from ws4py_ng.limits import Limits
 from ws4py_ng.server import asynciolistener, asyncioserver
+from ws4py_ng.server.answers import unavailable
 from ws4py_ng.server.asyncioserver import serve
 from ws4py_ng.transports.grid import Late
 from ws4py_ng.websocket import EchoWebSocket
@@ -179,7 +180,7 @@ def test_a_process_request_that_is_given_up_before_it_began_is_begun_all_the_sam
 
         def decide(request: Request) -> Awaitable[Response | None]:
             (visitor,) = server._visitors
-            asyncio.get_running_loop().call_soon(visitor.turn_away, "in the loop's next step")
+            asyncio.get_running_loop().call_soon(visitor.refuse, unavailable("in the loop's next step"))
             return never(request)
 
         async with (

@@ -11,7 +11,7 @@ from ..codes import DRAIN_REASON
 from ..exc import HandshakeError
 from ..handshake import Headers, Request, Response, refuse
 
-__all__ = ["STRANGERS", "checked", "draining", "failure", "full", "plain"]
+__all__ = ["STRANGERS", "checked", "draining", "failure", "full", "plain", "unavailable"]
 
 logger = logging.getLogger("ws4py_ng")
 
@@ -19,14 +19,19 @@ logger = logging.getLogger("ws4py_ng")
 STRANGERS = 64
 
 
+def unavailable(reason: str) -> HandshakeError:
+    """Make the refusal of a server that cannot serve anybody for now."""
+    return HandshakeError(reason, 503, [("Retry-After", "1")])
+
+
 def full(most: int) -> HandshakeError:
     """Make the refusal of a server that has ``most`` connections."""
-    return HandshakeError(f"There are {most} connections already", 503, [("Retry-After", "1")])
+    return unavailable(f"There are {most} connections already")
 
 
 def draining() -> HandshakeError:
     """Make the refusal of a server that ends."""
-    return HandshakeError(DRAIN_REASON, 503, [("Retry-After", "1")])
+    return unavailable(DRAIN_REASON)
 
 
 def checked(answer: object) -> Response:

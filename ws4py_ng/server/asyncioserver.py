@@ -22,7 +22,7 @@ from ..transports.aio import AsyncioTransport
 from ..transports.parting import LINGER
 from ..websocket import WebSocket
 from .acceptor import Acceptor, Handlers
-from .answers import STRANGERS, full
+from .answers import STRANGERS, draining, full
 from .asynciolistener import Listener
 from .asynciopatience import Patience
 from .asynciovisitor import ProcessRequest, Visitor
@@ -133,7 +133,7 @@ class Server:
                 await self._close_slowly(over)
             await self._listener.close()
             for visitor in list(self._visitors):
-                visitor.turn_away(DRAIN_REASON)
+                visitor.refuse(draining())
             for ws in list(self._connections.values()):
                 ws.close(GOING_AWAY, DRAIN_REASON)
             await self._wait(lambda: all(each.has_ended for each in self._others()), self.acceptor.limits.close_timeout)
@@ -185,9 +185,9 @@ class Server:
     # Connections come, are served, and go
 
     def _visit(self) -> Visitor:
-        refusal = DRAIN_REASON if self._draining else None
+        refusal = draining() if self._draining else None
         if len(self._connections) + len(self._visitors) >= self.max_connections + STRANGERS:
-            refusal = full(self.max_connections).msg
+            refusal = full(self.max_connections)
         visitor = Visitor(self.acceptor, self._patience, self.process_request, refusal, self._admit)
         visitor.on_settled, visitor.on_gone, visitor.on_adopted = self._settled, self._left, self._adopted
         self._visitors.add(visitor)

@@ -46,7 +46,7 @@ class Visitor(asyncio.BufferedProtocol):
         acceptor: Acceptor,
         patience: Patience,
         process_request: ProcessRequest | None = None,
-        refusal: str | None = None,
+        refusal: HandshakeError | None = None,
         admit: Callable[[], object] | None = None,
     ) -> None:
         self._acceptor = acceptor
@@ -74,7 +74,7 @@ class Visitor(asyncio.BufferedProtocol):
         """Begin to wait for the request, for a bounded time."""
         self._transport = transport
         if self._refusal is not None:
-            self.turn_away(self._refusal)
+            self.refuse(self._refusal)
             return
         self._patience.wait_for(self)
 
@@ -225,12 +225,8 @@ class Visitor(asyncio.BufferedProtocol):
 
     # Answers
 
-    def turn_away(self, reason: str) -> None:
-        """Refuse with 503, without waiting for the request."""
-        self.refuse(HandshakeError(reason, 503, [("Retry-After", "1")]))
-
     def refuse(self, error: HandshakeError) -> None:
-        """Answer what refuses the handshake, and hang up."""
+        """Answer what refuses the handshake, without waiting for the request, and hang up."""
         logger.debug("Refused a WebSocket: %s", error)
         self._answer(None if error.status is None else refuse(error))
 

@@ -20,12 +20,11 @@ from types import TracebackType
 from typing import Any
 
 from ..capture.settings import CaptureOption
-from ..codes import DRAIN_REASON
 from ..extensions import PerMessageDeflateFactory
 from ..handshake import OriginRule
 from ..limits import DEFAULT_LIMITS, Limits
 from .acceptor import Acceptor, Handlers
-from .answers import STRANGERS, full
+from .answers import STRANGERS, draining, full, unavailable
 from .checks import check_server
 from .listening import BACK_OFF, HOPELESS, Shortage, close_listener, listen_everywhere, listen_unix
 from .visitor import ProcessRequest, Visitor
@@ -227,9 +226,9 @@ class Server:
             return
         visitor = Visitor(sock, self.acceptor, self.ssl_context, self.process_request, self._admit)
         with self._changed:
-            refusal = DRAIN_REASON if self._draining else None
+            refusal = draining() if self._draining else None
             if len(self._visitors) >= self.max_connections + STRANGERS:
-                refusal = full(self.max_connections).msg
+                refusal = full(self.max_connections)
             if refusal is None:
                 self._visitors.add(visitor)
         if refusal is None:
@@ -238,9 +237,9 @@ class Server:
                 return
             except RuntimeError as error:
                 logger.warning("Cannot start a thread for a connection: %s", error)
-                refusal = "There are no threads left"
+                refusal = unavailable("There are no threads left")
                 self._forget(visitor)
-        sock = visitor.turn_away(503, refusal)
+        sock = visitor.turn_away(refusal)
         if len(self._parting) >= MAX_PARTING:
             self._forsake(selector, next(iter(self._parting)))
         self._parting[sock] = monotonic() + LINGER

@@ -46,7 +46,6 @@ from .functions import outlast
 
 __all__ = ["WebSocketHandler", "drain"]
 
-
 # What tornado sets for every answer, and a 101 has no use for.
 _PLAIN = frozenset({"content-type", "content-length", "date", "etag", "server"})
 

@@ -97,14 +97,14 @@ class Visitor:
         if channel is not None:
             channel.cut()
 
-    def turn_away(self, status: int, reason: str) -> socket.socket:
+    def turn_away(self, error: HandshakeError) -> socket.socket:
         """Refuse without reading, and without ever blocking; return the socket, to be read to
         its end and closed."""
         sock: socket.socket = self._channel.sock
         sock.setblocking(False)
         with suppress(OSError):
             if self._ssl_context is None:
-                sock.send(refuse(HandshakeError(reason, status, [("Retry-After", "1")])).to_bytes())
+                sock.send(refuse(error).to_bytes())
             sock.shutdown(socket.SHUT_WR)
         return sock
 

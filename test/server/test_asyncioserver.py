@@ -6,7 +6,6 @@ import asyncio
 import errno
 import gc
 import os
-import resource
 import socket
 from collections.abc import Awaitable
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from test.client.peers import WAIT, client_context, frame, request, server_context
+from test.descriptors import none_left
 from test.server.aiopeers import QUIET, Peer, Run, dial, meet, status
 from ws4py_ng.handshake import Request, Response
 from ws4py_ng.limits import Limits
@@ -227,23 +227,17 @@ def test_a_server_without_descriptors_goes_on_when_there_are_some(
     run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asynciolistener, "BACK_OFF", 0.05)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     async def main() -> None:
         async with serve(EchoWebSocket, port=0, limits=QUIET) as server, await meet(server) as early:
             waiting = [socket.create_connection(server.address) for _ in range(20)]
             last = socket.create_connection(server.address)
             # Nobody of them was accepted so far: the loop had no turn.
-            top = os.open("/dev/null", os.O_RDONLY)
-            os.close(top)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (top, hard))
-            try:
+            with none_left():
                 for i in range(5):
                     await asyncio.sleep(0.06)
                     early.writer.write(frame(1, b"%d" % i))
                     assert (0x81, b"%d" % i) == await early.frame()
-            finally:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             for sock in waiting:
                 sock.close()
             async with Peer(*await asyncio.open_connection(sock=last)) as late:

@@ -78,6 +78,14 @@ def url(port: int, path: str = "/chat") -> str:
     return f"ws://127.0.0.1:{port}{path}"
 
 
+async def meet(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Be a peer that has shaken hands, and answers nothing by itself."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request(port=port, line="GET /chat HTTP/1.1"))
+    await reader.readuntil(b"\r\n\r\n")
+    return reader, writer
+
+
 def in_loop(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
     """Let a test be a coroutine."""
 
@@ -181,9 +189,7 @@ async def test_drain_closes_with_1001_and_waits() -> None:
 @in_loop
 async def test_nobody_gets_in_while_and_after_draining() -> None:
     async with site(limits=Limits(close_timeout=30)) as (port, application):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(request(port=port, line="GET /chat HTTP/1.1"))
-        await reader.readuntil(b"\r\n\r\n")
+        reader, writer = await meet(port)
         draining = asyncio.ensure_future(drain(application))
         assert b"\x88\x19\x03\xe9" == await reader.readexactly(4)
         for is_over in (False, True):
@@ -200,9 +206,7 @@ async def test_nobody_gets_in_while_and_after_draining() -> None:
 @in_loop
 async def test_drain_does_not_wait_for_ever() -> None:
     async with site(limits=Limits(close_timeout=30)) as (port, application):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(request(port=port, line="GET /chat HTTP/1.1"))
-        await reader.readuntil(b"\r\n\r\n")
+        reader, writer = await meet(port)
         await drain(application, 0.05)
         assert b"\x88\x19\x03\xe9" == (await reader.read())[:4]
         writer.close()

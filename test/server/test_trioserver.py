@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import resource
 import socket
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -14,6 +12,7 @@ import pytest
 import trio
 
 from test.client.peers import close_frame, frame, request
+from test.descriptors import none_left
 from ws4py_ng.exc import HandshakeError
 from ws4py_ng.handshake import Response
 from ws4py_ng.limits import Limits
@@ -197,20 +196,14 @@ def test_a_server_without_descriptors_goes_on_when_there_are_some(
     monkeypatch.setattr(listening, "LOG_INTERVAL", 3600.0)
 
     async def main() -> None:
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         async with serve(Echo, port=0) as server:
             early = await opened(server)
             late = socket.create_connection(server.address)
             # It was not accepted so far: the server had no turn.
-            top = os.open("/dev/null", os.O_RDONLY)
-            os.close(top)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (top, hard))
-            try:
+            with none_left():
                 for i in range(5):
                     await early.send_all(frame(1, b"%d" % i))
                     assert b"\x81\x01%d" % i == await until(early, b"%d" % i)
-            finally:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             stream = trio.SocketStream(trio.socket.from_stdlib_socket(late))
             await stream.send_all(request(port=server.port))
             assert (await until(stream, b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")

@@ -148,6 +148,37 @@ class TestBoth:
         assert read(plain[0])
         assert -1 == plain[0].sock.fileno()
 
+    def test_the_socket_is_not_closed_while_tls_says_good_bye(self, tls: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+        channel = tls[0]
+        assert isinstance(channel, TLSChannel)
+        closing = []
+
+        def unwrap(sock: socket.socket) -> None:
+            closing.append(threaded(channel.close))
+            while not channel._closed:
+                threading.Event().wait(0.001)
+            assert sock.fileno() != -1
+
+        monkeypatch.setattr(ssl.SSLSocket, "unwrap", unwrap)
+        channel.end_tls()
+        closing[0]()
+        assert -1 == channel.sock.fileno()
+
+    @pytest.mark.timeout(20)
+    def test_a_signal_handler_may_close_what_is_just_being_cut(
+        self, pair: Pair, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cut = socket.socket.shutdown
+
+        def shutdown(sock: socket.socket, how: int) -> None:
+            monkeypatch.undo()
+            pair[0].close()
+            cut(sock, how)
+
+        monkeypatch.setattr(socket.socket, "shutdown", shutdown)
+        pair[0].cut()
+        assert -1 == pair[0].sock.fileno()
+
     def test_a_closed_channel_is_at_its_end(self, pair: Pair) -> None:
         pair[0].close()
         pair[0].close()

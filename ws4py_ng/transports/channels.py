@@ -51,7 +51,7 @@ class PlainChannel:
         self._reading = False
         self._sending = False
         self._closed = False
-        self._ending = threading.Lock()
+        self._ending = threading.RLock()  # a signal handler may end what is just being ended
 
     def set_timeouts(self, read: float | None, write: float | None) -> None:
         """Let `recv` raise TimeoutError after ``read`` seconds, and `send` after ``write``

@@ -348,10 +348,8 @@ class ManagedTransport(BlockingTransport):
 
     def _end_tls(self) -> None:
         """Say the good-bye that TLS owes a peer (RFC 8446 6.1), if there is TLS."""
-        channel = self.channel
-        if isinstance(channel, TLSChannel):
-            with channel._lock, suppress(OSError, ValueError):
-                channel.sock.unwrap()
+        if isinstance(self.channel, TLSChannel):
+            self.channel.end_tls()
 
     def see_off(self) -> bool:
         """Forget what still comes, as closing before the peer does could destroy what is on

@@ -89,10 +89,15 @@ class TLSChannel(PlainChannel):
     def hang_up(self, linger: float = LINGER) -> None:
         """Say good-bye in TLS, and read on while something comes."""
         self.sock.setblocking(False)
-        # The peer may not have said good-bye yet, or still send: what it sends is no matter any more.
-        with self._lock, suppress(ssl.SSLError, ValueError):
-            self.sock.unwrap()
+        self.end_tls()
         super().hang_up(linger)
+
+    def end_tls(self) -> None:
+        """Say good-bye in TLS (RFC 8446 6.1), on a socket that does not block."""
+        # The peer may not have said good-bye yet, or still send: what it sends is no matter any more.
+        # Whoever closes the socket meanwhile waits, as its descriptor could be another connection's next.
+        with self._lock, self._ending, suppress(OSError, ValueError):
+            self.sock.unwrap()
 
     def _recv_rest(self, timeout: float) -> bytes:
         # Below TLS, which is at an end.

@@ -65,6 +65,9 @@ def test_a_function_of_a_request_is_a_router(function: Callable[..., Any], route
         ({"/": plain}, "tasks", "make it `async def`"),
         (plain, None, "takes classes only: give a subclass"),
         ({"/": EchoWebSocket, "/f": awaited}, None, "asyncioserver"),
+        (lambda: None, "threads", r"has the parameters \(\), expected one"),
+        ({"/": lambda ws, path: None}, "threads", r"has the parameters \(ws, path\), expected one"),
+        (lambda request, path: None, "threads", r"has the parameters \(request, path\), expected one"),
     ],
 )
 def test_what_cannot_be_run_is_refused_at_once(handlers: Any, functions: Any, expected: str) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from inspect import signature
+from typing import Any
+
 from ..extensions import PerMessageDeflateFactory
 from ..limits import Limits
 from ..websocket import WebSocket
 
-__all__ = ["check_agreement", "check_handler", "check_path", "check_server"]
+__all__ = ["check_agreement", "check_handler", "check_path", "check_server", "takes"]
 
 # Where clients come from, which a server does not load.
 CLIENTS = f"{__name__.partition('.')[0]}.client"
 
 
-def check_handler(handler: object) -> None:
+def check_handler(handler: Any) -> None:
     """Raise TypeError for a type that serves no WebSocket, and for what is no type and cannot be called."""
     if isinstance(handler, type):
         fits = issubclass(handler, WebSocket) and not any(
@@ -24,6 +28,20 @@ def check_handler(handler: object) -> None:
         raise TypeError(
             f"handlers: {handler!r} serves no WebSocket, expected a subclass of WebSocket, no client's, or a function"
         )
+    if not isinstance(handler, type) and not takes(handler, 1):
+        raise TypeError(
+            f"handlers: {handler!r} has the parameters {signature(handler)}, expected one, a WebSocket or the `request`"
+        )
+
+
+def takes(function: Any, number: int) -> bool:
+    """Tell whether a function can be called with so many arguments; if Python cannot tell, it can."""
+    try:
+        with suppress(ValueError):
+            signature(function).bind(*[None] * number)
+    except TypeError:
+        return False
+    return True
 
 
 def check_path(path: object) -> None:

@@ -16,7 +16,7 @@ from ..exc import ConnectionClosed
 from ..receiving import AsyncReceiver, BlockingReceiver
 from ..states import State
 from ..websocket import WebSocket
-from .checks import check_handler
+from .checks import check_handler, takes
 
 __all__ = ["Functions", "Handler", "class_of", "is_router", "maker_of", "outlast"]
 
@@ -75,18 +75,10 @@ def maker_of(handler: Callable[..., Any]) -> Callable[..., Any]:
         return handler
     try:
         signature(handler).bind(None)
-        is_factory = _takes(handler, 4)
+        is_factory = takes(handler, 4)
     except (TypeError, ValueError):
         return handler
     return handler if is_factory else class_of(handler, "threads")
-
-
-def _takes(function: Callable[..., Any], number: int) -> bool:
-    try:
-        signature(function).bind(*[None] * number)
-    except TypeError:
-        return False
-    return True
 
 
 async def outlast(ws: Any) -> None:

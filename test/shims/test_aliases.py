@@ -71,6 +71,8 @@ PROGRAMS = [
     ("ws4py", "from ws4py.websocket import Heartbeat; h = Heartbeat(None); h.stop(); h.start(); h.join()"),
     ("geventwebsocket", "from geventwebsocket.utf8validator import Utf8Validator"),
     ("geventwebsocket", "from geventwebsocket.handler import WebSocketHandler; WebSocketHandler.GUID.encode()"),
+    ("simple_websocket", "from simple_websocket.ws import Client, ConnectionClosed, ConnectionError, Server"),
+    ("simple_websocket", "from simple_websocket.aiows import AioClient, AioServer, ConnectionClosed, ConnectionError"),
     (
         "simple_websocket",
         "import asyncio, simple_websocket as s\n"

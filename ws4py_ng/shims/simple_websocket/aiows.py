@@ -19,7 +19,7 @@ from ...server.asyncioconversation import AioConnection, converse_on
 from ...server.conversation import value_of
 from ...transports.kits import LAST_WORDS
 from .asgi import WebSocketASGI
-from .errors import ConnectionError
+from .errors import ConnectionClosed, ConnectionError
 from .options import (
     DEFAULT_RECEIVE_BYTES,
     Connected,
@@ -31,7 +31,7 @@ from .options import (
 )
 from .ws import websocket_url
 
-__all__ = ["AioBase", "AioClient", "AioServer"]
+__all__ = ["AioBase", "AioClient", "AioServer", "ConnectionClosed", "ConnectionError"]
 
 
 class AioBase(Connected):

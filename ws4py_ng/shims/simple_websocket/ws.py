@@ -18,7 +18,7 @@ from ...server.conversation import Connection, Conversation, converse, turn_away
 from ...server.places import lend_place
 from ...transports.handover import Environ, find
 from ...transports.kits import LAST_WORDS
-from .errors import ConnectionError
+from .errors import ConnectionClosed, ConnectionError
 from .options import (
     DEFAULT_RECEIVE_BYTES,
     Connected,
@@ -29,7 +29,7 @@ from .options import (
     subprotocols_of,
 )
 
-__all__ = ["Base", "Client", "Server"]
+__all__ = ["Base", "Client", "ConnectionClosed", "ConnectionError", "Server"]
 
 # What a program that looks at `Server.mode` leaves by; servers of threads that it does not know are left
 # as Werkzeug is.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...codes import NO_STATUS_RECEIVED, NORMAL_CLOSURE
+from ...codes import MAX_CLOSE_REASON, NO_STATUS_RECEIVED, NORMAL_CLOSURE
 from ...endpoint.names import Reserving
 from ...limits import MIB, Limits
 from ...states import State
@@ -88,9 +88,13 @@ class Connected(Reserving):
             raise self._closed()
 
     def _put_close(self, reason: int | None, message: str | None) -> Any:
-        """Begin the closing handshake; return what can be awaited, where that is done."""
+        """Begin the closing handshake; return what can be awaited, where that is done.
+
+        What a Close frame cannot hold of the message is left out.
+        """
         self._check_open()
-        return self._ws.close(NORMAL_CLOSURE if reason is None else int(reason), message or "")
+        said = (message or "").encode()[:MAX_CLOSE_REASON].decode("utf-8", "ignore")
+        return self._ws.close(NORMAL_CLOSURE if reason is None else int(reason), said)
 
 
 def payload_of(data: object) -> tuple[Any, bool]:

@@ -171,6 +171,15 @@ def test_an_origin_checker_refuses_with_403() -> None:
         assert [("localhost", "http://bad"), (f"127.0.0.1:{port}", "http://good")] == asked
 
 
+def test_a_checker_is_asked_about_a_program_too_which_has_no_origin() -> None:
+    application = websocket.WebSocketWSGI.configured(
+        echo.handler, origin_checker=lambda host, origin: not origin.strip()
+    )
+    with serving(application) as port, connect(f"ws://127.0.0.1:{port}/") as ws:
+        ws.send("in")
+        assert "in" == str(ws.receive(WAIT))
+
+
 def test_without_a_checker_every_origin_may_connect() -> None:
     with serving(echo) as port, connect(f"ws://127.0.0.1:{port}/", origin="http://elsewhere") as ws:
         ws.send("x")

@@ -193,7 +193,7 @@ class WebSocketWSGI(Reserving):
         self.protocol_version: int | None = None
         self.support_legacy_versions = False
         self.supported_protocols: Sequence[str] = []
-        self.origin_checker: Callable[[str | None, str | None], object] | None = None
+        self.origin_checker: Callable[[str | None, str], object] | None = None
         self.max_frame_length = max_frame_length
 
     @classmethod
@@ -201,12 +201,13 @@ class WebSocketWSGI(Reserving):
         cls,
         handler: Handler | None = None,
         supported_protocols: Sequence[str] | None = None,
-        origin_checker: Callable[[str | None, str | None], object] | None = None,
+        origin_checker: Callable[[str | None, str], object] | None = None,
         support_legacy_versions: bool = False,
     ) -> Any:
         """Make an application, or a decorator that does.
 
-        ``origin_checker(host, origin)`` says whether a web site may connect, else 403; without it all may.
+        ``origin_checker(host, origin)`` says whether a web site may connect, else 403; without it all may. Of who
+        is no browser the origin is "".
         Of what a client offers the first that is in ``supported_protocols`` is chosen.
         ``support_legacy_versions`` is kept for those who pass it: the drafts are always refused.
         """
@@ -254,7 +255,7 @@ class WebSocketWSGI(Reserving):
         if version is None:
             raise HandshakeError("a draft", 426, body=HIXIE)
         checker = self.origin_checker
-        if checker is not None and not checker(environ.get("HTTP_HOST"), environ.get("HTTP_ORIGIN")):
+        if checker is not None and not checker(environ.get("HTTP_HOST"), environ.get("HTTP_ORIGIN", "")):
             raise HandshakeError("a foreign origin", 403)
 
     def _acceptor(self) -> Acceptor:

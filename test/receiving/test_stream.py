@@ -151,6 +151,18 @@ def test_what_is_too_much_ends_it_behind_the_pieces_that_came_before() -> None:
     assert 1009 == caught.value.code
 
 
+def test_a_compressed_fragment_is_counted_by_what_the_ones_before_it_became() -> None:
+    begin = zlib.compressobj(wbits=-12)
+    nearly_all = begin.compress(bytes(19_990)) + begin.flush(zlib.Z_SYNC_FLUSH)
+    stream = plain(limits=Limits(max_message_size=20_000))
+    stream.use_extension(codec("client"))
+    nothing = b"\x00\x00\x00\xff\xff" * 600
+    data = wire([binary(nearly_all, fin=0, rsv=4), more(nothing, fin=0), more(b"\x00")], masked=False)
+    with pytest.raises(ProtocolError) as caught:
+        seen(stream, [data])
+    assert (1009, "Frame of 3000 bytes, at most 1324 are taken") == (caught.value.code, caught.value.reason)
+
+
 def test_random_streams_come_through_random_cuts() -> None:
     dice = random.Random(7692)
     for _ in range(200):

@@ -65,10 +65,7 @@ class PieceStream(Stream):
         reader = self._reader
         if opcode:
             self._begin(opcode)
-        data = reader.payload
-        if not reader.fin:
-            self._set_budget(self._held + len(data))
-        return self._piece(data, is_last=reader.fin)
+        return self._piece(reader.payload, is_last=reader.fin)
 
     def _piece(self, data: bytes, *, is_last: bool) -> Message | None:
         if not self._compressed:
@@ -103,8 +100,8 @@ class PieceStream(Stream):
             self._opcode = self._held = 0
             self._utf8 = None
             self._compressed = False
-            self._set_budget(0)
-        elif not data:
+        self._set_budget(self._held)
+        if not data and not is_last:
             return None
         return _new_piece(TextMessage if is_text else BinaryMessage, data, completed=is_last)
 

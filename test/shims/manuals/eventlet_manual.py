@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import ssl
+from array import array
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -134,6 +135,12 @@ def test_anything_is_sent_by_its_str() -> None:
 
     with serving(number) as port, connect(f"ws://127.0.0.1:{port}/") as ws:
         assert "42" == str(ws.receive(WAIT))
+
+
+def test_an_array_is_sent_as_the_bytes_that_it_is() -> None:
+    application = websocket.WebSocketWSGI(lambda ws: ws.send(array("B", b"\x00\xff" * 40)))
+    with serving(application) as port, connect(f"ws://127.0.0.1:{port}/") as ws:
+        assert (True, b"\x00\xff" * 40) == ((m := ws.receive(WAIT)).is_binary, m.data)
 
 
 def test_close_closes() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -159,6 +160,17 @@ def test_a_low_level_application_receives_and_sends() -> None:
         assert (False, "text") == ((m := ws.receive(WAIT)).is_binary, str(m))
         ws.send(b"\x00\xff", binary=True)
         assert (True, b"\x00\xff") == ((m := ws.receive(WAIT)).is_binary, m.data)
+
+
+def test_an_array_is_sent_as_the_bytes_that_it_is() -> None:
+    def send(environ: Any, start_response: Any) -> list[bytes]:
+        for binary in (None, True):
+            environ["wsgi.websocket"].send(array("B", b"\x00\xff"), binary=binary)
+        return []
+
+    with serving(send, WSGIServer, handler_class=WebSocketHandler, log=None) as server, connect(url(server)) as ws:
+        for _ in range(2):
+            assert (True, b"\x00\xff") == ((m := ws.receive(WAIT)).is_binary, m.data)
 
 
 def test_the_environ_says_what_was_asked() -> None:

@@ -144,15 +144,18 @@ class WebSocket:
             return None
 
     def send(self, message: object) -> None:
-        """Send bytes as binary data, and anything else as text, by ``str``.
+        """Send bytes and arrays as binary data, and anything else as text, by ``str``.
 
         Raises OSError with errno 32 (EPIPE) when the peer has left, or the connection is closing.
         """
+        payload: Any = message
+        if not isinstance(message, str | bytes):
+            try:
+                payload = bytes(memoryview(payload))
+            except TypeError:
+                payload = str(message)
         try:
-            if isinstance(message, bytes | bytearray | memoryview):
-                self._ws.send(bytes(message), binary=True)
-            else:
-                self._ws.send(str(message))
+            self._ws.send(payload, isinstance(payload, bytes))
         except ConnectionClosed as error:
             raise BrokenPipeError(errno.EPIPE, str(error)) from error
 

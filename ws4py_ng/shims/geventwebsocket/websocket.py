@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import Any
 
 from ...codes import BINARY, CLOSE, PING, PONG, TEXT
@@ -86,10 +87,13 @@ class WebSocket:
     wait = receive
 
     def send(self, message: Any, binary: bool | None = None) -> None:
-        """Send a message: bytes as binary data, and anything else as text, unless ``binary`` says otherwise.
+        """Send a message: bytes and arrays as binary data, and anything else as text, unless ``binary`` says otherwise.
 
         Raises WebSocketError when the connection is closed or lost.
         """
+        if binary is not False and not isinstance(message, str | bytes):
+            with suppress(TypeError):
+                message = bytes(memoryview(message))
         if binary is None:
             binary = isinstance(message, bytes | bytearray | memoryview)
         if binary and isinstance(message, str):

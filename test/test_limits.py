@@ -60,6 +60,15 @@ def test_a_time_that_is_no_number_is_not_more_than_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TIMES)
+@pytest.mark.parametrize("value", [float("inf"), 1e12, 10**9 + 1])
+def test_a_time_is_not_longer_than_a_socket_can_wait(name: str, value: float) -> None:
+    assert 1e9 == getattr(Limits(**{name: 1e9}), name)
+    said = f"Limits.{name} is {value!r}, expected at most 1000000000, or None"
+    with pytest.raises(ValueError, match=re.escape(said)):
+        Limits(**{name: value})
+
+
+@pytest.mark.parametrize("name", TIMES)
 @pytest.mark.parametrize("value", ["1", True, [1]], ids=repr)
 def test_a_time_is_a_number(name: str, value: Any) -> None:
     with pytest.raises(TypeError, match=re.escape(f"Limits.{name} is {value!r}, expected seconds")):

@@ -19,6 +19,8 @@ LARGE_READ = 256 * KIB
 
 # So that a header and the payload behind it can be counted in 63 bits, whatever the limit is.
 LARGEST_FRAME: Final = 1 << 62
+# Seconds, 31 years: a socket and a lock cannot wait for ten times as many, nor for ever by infinity.
+LONGEST_TIME: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,8 @@ class Limits:
                 raise TypeError(f"{name} is {value!r}, expected {'seconds' if is_time else 'an int'}")
             if not value > 0:
                 raise ValueError(f"{name} is {value!r}, expected more than 0")
+            if is_time and value > LONGEST_TIME:
+                raise ValueError(f"{name} is {value!r}, expected at most {LONGEST_TIME}, or None")
             if not is_time and value > sys.maxsize:
                 raise ValueError(f"{name} is {value!r}, expected at most {sys.maxsize}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import tracemalloc
 import zlib
 from collections.abc import Iterable, Iterator
@@ -264,6 +265,11 @@ def test_a_message_of_exactly_the_budget_is_taken() -> None:
     for data in (b"", b"a", bytes(70_000)):
         for size in (1, 100):
             assert data == received(PerMessageDeflate(), chunks_of(deflated(data)[:-4], size), len(data))
+
+
+def test_the_budget_may_be_the_largest_size_that_limits_take() -> None:
+    limits = Limits(max_message_size=sys.maxsize)
+    assert b"Hello" == PerMessageDeflate().decompress(HELLO, True, limits.max_message_size)
 
 
 def test_a_byte_more_than_the_budget_is_1009() -> None:

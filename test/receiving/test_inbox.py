@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -79,6 +80,18 @@ def test_pieces_are_cut_between_characters() -> None:
     assert ["a", "\u20ac", "b"] == [next_of(inbox, growing) for _ in range(3)]
     assert next_of(inbox, growing) is OVER
     assert next_of(inbox, growing) is OVER
+    assert 0 == inbox._size
+
+
+def test_a_message_that_comes_in_tiny_pieces_takes_no_more_memory_than_it_has_bytes() -> None:
+    inbox = Inbox(1 << 20)
+    data = bytes(range(1, 128)) * 2048
+    for i in range(0, len(data), 2):
+        inbox.put(piece(data[i : i + 2], completed=i == len(data) - 2))
+    growing = inbox.begin()
+    assert growing is not None
+    assert sum(map(sys.getsizeof, growing.parts)) < 1.5 * len(data)
+    assert data.decode() == "".join(iter(lambda: next_of(inbox, growing), OVER))
     assert 0 == inbox._size
 
 

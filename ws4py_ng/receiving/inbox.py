@@ -17,6 +17,8 @@ __all__ = ["OVER", "QUIET_ENDS", "Growing", "Inbox", "Received", "next_of"]
 
 # What a message costs beside its bytes.
 PLACE = 512
+# Parts of a message that are kept apart, however small they are. A part costs 40 bytes beside its own.
+MANY = 1024
 # Iterating ends quietly on these: they are how a conversation ends that has nothing more to say.
 QUIET_ENDS = frozenset({NORMAL_CLOSURE, GOING_AWAY, NO_STATUS_RECEIVED})
 
@@ -41,8 +43,11 @@ class Growing:
         self._yielded = False
 
     def add(self, message: Received) -> None:
-        """Add what came."""
-        self.parts.append(message.data)
+        """Add what came; where there are many parts already, to the last one if that is small."""
+        if len(self.parts) >= MANY and len(self.parts[-1]) < PLACE:
+            self.parts[-1] += message.data
+        else:
+            self.parts.append(message.data)
         self.size += len(message.data)
         self.is_complete = message.completed
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import random
 import re
+import signal
 import socket
+import struct
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +20,7 @@ import pytest
 from test.capture.recorded import Talker, with_threads
 from test.chunking import TEXT, Piece
 from test.client.peers import RawServer, request
+from test.many import eventually
 from test.programs import WAIT, WS4PY_NG, Program, run
 from test.recordings.make import HERE
 from ws4py_ng.capture import Capture, read, replay
@@ -238,6 +241,39 @@ def test_the_proxy_answers_for_a_server_that_is_not_there(tmp_path: Path) -> Non
     assert said.startswith(b"HTTP/1.1 502 Bad Gateway\r\n")
     assert b"connection refused; is the server running" in said
     assert said == read(path).connection().outgoing()
+
+
+def answered(port: int) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=WAIT) as client, client.makefile("rb") as answer:
+        client.sendall(request())
+        return answer.readline()
+
+
+def test_the_proxy_goes_on_when_it_has_no_descriptor_left_for_a_while(tmp_path: Path) -> None:
+    with nobody() as url:
+        command = [*WS4PY_NG, "capture", url, "--output", str(tmp_path / "trace.wscap")]
+        with Program(["sh", "-c", 'ulimit -n 24 && exec "$@"', "sh", *command]) as proxy:
+            port = int(proxy.line().split(":")[-1].rstrip("/"))
+            with ExitStack() as many:
+                for _ in range(24):
+                    many.enter_context(socket.create_connection(("127.0.0.1", port), timeout=WAIT))
+                assert eventually(lambda: proxy.has_complained("Cannot accept connections for now: "))
+            assert b"HTTP/1.1 502 Bad Gateway\r\n" == answered(port)
+            proxy.send_signal()
+            assert 0 == proxy.status()
+
+
+def test_the_proxy_passes_over_who_has_left_before_it_was_accepted(tmp_path: Path) -> None:
+    with nobody() as url, Program([*WS4PY_NG, "capture", url, "--output", str(tmp_path / "trace.wscap")]) as proxy:
+        port = int(proxy.line().split(":")[-1].rstrip("/"))
+        proxy.send_signal(signal.SIGSTOP)
+        with socket.create_connection(("127.0.0.1", port), timeout=WAIT) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        proxy.send_signal(signal.SIGCONT)
+        assert b"HTTP/1.1 502 Bad Gateway\r\n" == answered(port)
+        proxy.send_signal()
+        assert 0 == proxy.status()
+        assert not any("Traceback" in line for line in proxy.errors())
 
 
 def test_serve_and_connect_record(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import argparse
 import socket
 import ssl
 import threading
+import time
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +16,7 @@ from ..capture.untapped import AnyTap
 from ..exc import HandshakeError
 from ..handshake import Headers, Request, receive_request, refuse
 from ..limits import Limits
+from ..server.listening import BACK_OFF, Shortage
 from ..uri import URI, parse_uri
 from . import options
 from .console import Failure, log_to_stderr, note, printable, say
@@ -70,10 +72,16 @@ def run(arguments: argparse.Namespace) -> int:
     host, port = listener.getsockname()[:2]
     say(f"listening on ws://{f'[{host}]' if ':' in host else host}:{port}/")
     proxy = Proxy(uri, capture, context)
+    shortage = Shortage()
     with listener, suppress(KeyboardInterrupt):
         while True:
-            sock, _ = listener.accept()
-            threading.Thread(target=proxy.serve, args=(sock,), daemon=True).start()
+            try:
+                sock, peer = listener.accept()
+            except OSError as error:  # of descriptors, say; what is open goes on
+                shortage.log(error)
+                time.sleep(BACK_OFF)
+                continue
+            threading.Thread(target=proxy.serve, args=(sock, peer), daemon=True).start()
     return 0
 
 
@@ -85,10 +93,9 @@ class Proxy:
         self._capture = capture
         self._context = context
 
-    def serve(self, sock: socket.socket) -> None:
-        """Carry one connection to its end."""
-        local, peer = sock.getsockname(), sock.getpeername()
-        tap = open_tap(self._capture, "server", "proxy", local, peer, secure=self._uri.secure)
+    def serve(self, sock: socket.socket, peer: Any) -> None:
+        """Carry one connection to its end; ``peer`` is the address that it came from."""
+        tap = open_tap(self._capture, "server", "proxy", sock.getsockname(), peer, secure=self._uri.secure)
         with sock:
             try:
                 sock.settimeout(HEAD_TIMEOUT)

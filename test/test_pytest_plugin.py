@@ -91,6 +91,20 @@ def test_a_failing_test_leaves_the_captures_of_its_connections(tmp_path: Path) -
     assert f"{tmp_path / 'kept' / 'test_it.py-test_bad'}: ws4py-ng inspect FILE" in said
 
 
+LONG = r"""
+@pytest.mark.parametrize("end", ["one", "other"])
+@pytest.mark.parametrize("long", ["x"], ids=["\u00e4" * 150])
+def test_long(client, long, end):
+    assert False
+"""
+
+
+def test_a_test_of_any_name_leaves_its_captures(tmp_path: Path) -> None:
+    status, _ = outcome(tmp_path, CONNECTS + LONG, "--ws-capture-on-failure=kept", "-k", "test_long")
+    assert 1 == status
+    assert [2, 2] == [len(list(path.iterdir())) for path in (tmp_path / "kept").iterdir()]
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [

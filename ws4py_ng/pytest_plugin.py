@@ -16,6 +16,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Generator
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ __all__ = ["ws_capture", "ws_replay"]
 DEFAULT_DIRECTORY = ".ws-captures"
 # As `capture.settings.ENVIRONMENT`, which is not imported here.
 ENVIRONMENT = "WS4PY_NG_CAPTURE"
+# Bytes of a test's name that a directory is named by: what is longer than 255 no file system takes.
+MAX_NAME = 200
 _NO_NAME = re.compile(r"[^\w.-]+")
 
 _failed = pytest.StashKey[bool]()
@@ -142,4 +145,7 @@ class _OnFailure:
         return report
 
     def _directory(self, item: pytest.Item) -> Path:
-        return self._kept / _NO_NAME.sub("-", item.nodeid).strip("-")
+        name = _NO_NAME.sub("-", item.nodeid).strip("-").encode()
+        if len(name) > MAX_NAME:
+            name = name[:MAX_NAME] + b"-" + sha256(name).hexdigest()[:16].encode()
+        return self._kept / name.decode(errors="ignore")

@@ -206,6 +206,20 @@ def test_sighup_with_an_app_that_is_broken_leaves_the_old_workers(tmp_path: Path
         assert not any(face.ended for face in everybody(groups))
 
 
+def test_sighup_while_no_process_can_be_started_leaves_the_old_workers(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.symlink_to(sys.executable)
+    with Program([str(python), "-m", "ws4py_ng", "serve", "--workers", "2", "--port", "0"]) as program:
+        port = port_of(program)
+        python.unlink()
+        program.send_signal(signal.SIGHUP)
+        assert eventually(lambda: program.has_complained("The new workers did not come up"))
+        assert (200, b"ok\n") == answer(port, "/healthz")
+        program.send_signal(signal.SIGTERM)
+        assert 0 == program.status()
+        assert "Worker 0 cannot be started: " in program.errors()[0]
+
+
 def test_a_worker_that_keeps_dying_is_started_less_and_less_often_and_the_others_serve_meanwhile() -> None:
     with workers(2) as program, Crowd() as crowd:
         port = port_of(program)

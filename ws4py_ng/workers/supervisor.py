@@ -120,10 +120,16 @@ class Supervisor:
 
     async def _start_all(self) -> dict[int, Child] | None:
         """Start a worker for each slot; None, and all of them are ended, if one does not come up."""
-        children = [await self._start(slot) for slot in range(len(self._listeners))]
-        up = await asyncio.gather(*(self._is_up(child) for child in children))
-        if all(up) and not self._stopping.is_set():
-            return {child.slot: child for child in children}
+        children: list[Child] = []
+        try:
+            for slot in range(len(self._listeners)):
+                children.append(await self._start(slot))
+        except OSError as error:
+            logger.error("Worker %d cannot be started: %s", len(children), error)
+        else:
+            up = await asyncio.gather(*(self._is_up(child) for child in children))
+            if all(up) and not self._stopping.is_set():
+                return {child.slot: child for child in children}
         for child in children:
             child.is_leaving = True
             child.kill()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -262,6 +263,18 @@ HAR = json.dumps(
 ).encode()
 
 
+def block(kind: int, body: bytes) -> bytes:
+    """Make a block of a pcapng."""
+    size = struct.pack("<I", 12 + len(body))
+    return struct.pack("<I", kind) + size + body + size
+
+
+# The resolution of the times of an interface is a byte, which this one has not.
+NO_RESOLUTION = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)) + block(
+    1, struct.pack("<HHIHHHH", 101, 0, 0, 9, 0, 0, 0)
+)
+
+
 def test_files_that_are_none_are_named(tmp_path: Path) -> None:
     path = tmp_path / "x"
     for data, what in (
@@ -272,6 +285,7 @@ def test_files_that_are_none_are_named(tmp_path: Path) -> None:
         (HAR.replace(b"1.5", b"Infinity"), "is no HAR: ValueError a time of inf"),
         (HAR.replace(b"1.5", b"1e999"), "is no HAR: ValueError a time of inf"),
         (b"\xd4\xc3\xb2\xa1", "cannot be read, at byte"),
+        (NO_RESOLUTION, "cannot be read, at byte"),
         (b"\xd4\xc3\xb2\xa1\2\0\4\0" + bytes(8) + b"\0\0\4\0\xf9\0\0\0", "Packets of link type 249"),
     ):
         path.write_bytes(data)

@@ -7,6 +7,7 @@ ends its direction with an error.
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -55,7 +56,7 @@ def read_pcap(path: str | os.PathLike[str]) -> Recording:
                     flows.add(float(time), unwrap(packet), dpkt)
                 except (dpkt.UnpackError, AttributeError, IndexError) as error:
                     recording.problems.append(Problem(file.tell(), f"packet {number}: {error}"))
-        except (dpkt.UnpackError, ValueError, EOFError) as error:
+        except (dpkt.UnpackError, ValueError, EOFError, struct.error) as error:
             where = file.tell()
             if not flows.by_ends:
                 raise CaptureError(f"{path} cannot be read, at byte {where}: {error}") from error

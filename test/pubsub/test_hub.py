@@ -379,6 +379,14 @@ def test_the_last_messages_come_before_what_is_published_later() -> None:
     assert [] == hub.history("b")
 
 
+@pytest.mark.parametrize("since", ["", "7-0"])
+def test_who_resumes_on_a_bus_without_offsets_gets_all_that_is_kept(since: str) -> None:
+    hub = Hub(history=2)
+    for text in ("1", "2", "3"):
+        hub.publish("a", text)
+    assert ["2", "3"] == joined(hub, "a", since=since).read()
+
+
 def test_history_is_bounded_in_bytes_and_in_topics_that_nobody_is_in() -> None:
     hub = Hub(history=100, history_bytes=10, max_idle_topics=2)
     for number in range(4):

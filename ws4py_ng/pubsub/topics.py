@@ -94,7 +94,7 @@ class Topic:
     def history(self, since: str | None = None) -> list[SharedMessage] | None:
         """Return what is kept, oldest first: all, or what is behind an offset; None if that is not kept."""
         kept = list(self._history)
-        if since is None:
+        if not since:  # "" is that of messages which have none
             return kept
         for index, message in enumerate(kept):
             if message.offset == since:

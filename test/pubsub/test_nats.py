@@ -82,7 +82,7 @@ def test_a_message_that_nats_does_not_take_is_refused_and_holds_nobody_up(
         assert "A publish of 2000018 bytes on topic 'a' is refused by the bus nats: it takes 1048576" in caplog.text
 
 
-@pytest.mark.parametrize("url", ["", "localhost:4222", "redis://localhost", "nats://"])
+@pytest.mark.parametrize("url", ["", "localhost:4222", "redis://localhost", "nats://", "nats://localhost:0"])
 def test_a_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="A URL of NATS is like 'nats://localhost:4222', got"):
         NatsBus(url)

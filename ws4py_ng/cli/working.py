@@ -69,7 +69,7 @@ def check_options(arguments: argparse.Namespace) -> None:
         arguments.parser.error("--workers needs Unix: start a process for each port here")
     if arguments.bus is not None:
         try:
-            bus_factory(arguments.bus)
+            bus_factory(arguments.bus)()  # connects to nothing yet
         except ValueError as error:
             arguments.parser.error(f"--bus: {error}")
         except ModuleNotFoundError as error:

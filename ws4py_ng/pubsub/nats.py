@@ -37,7 +37,8 @@ class NatsBus(Line):
     def __init__(self, url: str = "nats://localhost:4222", *, prefix: str = "ws4py_ng.", **options: Any) -> None:
         super().__init__(**options)
         parts = urlsplit(url)
-        if parts.scheme not in ("nats", "tls", "ws", "wss") or not parts.hostname:
+        # A port that is none is a ValueError as well.
+        if parts.scheme not in ("nats", "tls", "ws", "wss") or not parts.hostname or parts.port == 0:
             raise ValueError(f"A URL of NATS is like 'nats://localhost:4222', got {url!r:.100}")
         self._url = url
         self._prefix = prefix

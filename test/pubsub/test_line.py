@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from contextlib import suppress
 from typing import Any
 
@@ -170,6 +171,37 @@ def test_what_is_published_while_another_thread_hands_out_comes_behind_that_and_
         ada = Listener(hub, "a")
         hub.publish("a", b"one")
         assert [b"one", b"two"] == ada.got
+
+
+def test_a_topic_is_followed_before_what_was_published_behind_the_subscription_is_sent() -> None:
+    done: list[str] = []
+
+    class Noting(Toy):
+        async def _follow(self, topics: list[str]) -> None:
+            done.extend(f"follow {topic}" for topic in topics)
+
+        async def _send(self, batch: list[tuple[str, bytes]]) -> None:
+            done.extend(f"send {topic}" for topic, _ in batch)
+            await super()._send(batch)
+
+    class Late(deque[Any]):
+        """Be empty, and have an order and a publish behind it in the next moment."""
+
+        def __bool__(self) -> bool:
+            found = len(self) > 0
+            if not found and not waiting:
+                waiting.append(Listener(hub, "b"))
+                hub.publish("b", "one")
+            return found
+
+    waiting: list[Listener] = []
+    toy = Noting(ordered=True)
+    with Hub(toy) as hub:
+        assert eventually(lambda: hub.status.bus.connected)
+        toy._orders = Late()
+        hub.publish("a", "any")
+        assert eventually(lambda: waiting and ["one"] == waiting[0].got)
+        assert done.index("follow b") < done.index("send b")
 
 
 def test_what_is_more_than_the_broker_takes_is_refused_alone_and_at_once_when_that_is_known() -> None:

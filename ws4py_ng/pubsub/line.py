@@ -300,13 +300,13 @@ class Line:
                 await order.run()
             while self._queue:
                 batch = [self._queue[index] for index in range(min(len(self._queue), BATCH))]
+                if self._orders:  # given before what is published: a stream is followed from where it ends
+                    break
                 sending = self._send([(topic, raw) for _, topic, raw in batch])
                 await (asyncio.wait_for(sending, LAST_WORDS) if self._closing else sending)
                 with self._lock:
                     for _ in batch:
                         self._queued_bytes -= len(self._queue.popleft().raw)
-                if self._orders:
-                    break
             if self._closing and not self._queue:
                 return
             if not self._orders and not self._queue:

@@ -243,8 +243,8 @@ def test_the_proxy_answers_for_a_server_that_is_not_there(tmp_path: Path) -> Non
     assert said == read(path).connection().outgoing()
 
 
-def answered(port: int) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=WAIT) as client, client.makefile("rb") as answer:
+def answered(port: int, host: str = "127.0.0.1") -> bytes:
+    with socket.create_connection((host, port), timeout=WAIT) as client, client.makefile("rb") as answer:
         client.sendall(request())
         return answer.readline()
 
@@ -261,6 +261,15 @@ def test_the_proxy_goes_on_when_it_has_no_descriptor_left_for_a_while(tmp_path: 
             assert b"HTTP/1.1 502 Bad Gateway\r\n" == answered(port)
             proxy.send_signal()
             assert 0 == proxy.status()
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="Python was built without IPv6")
+def test_the_proxy_listens_on_an_address_of_ipv6(tmp_path: Path) -> None:
+    command = ["capture", "ws://127.0.0.1:1/", "--host", "::1", "--output", str(tmp_path / "trace.wscap")]
+    with Program([*WS4PY_NG, *command]) as proxy:
+        found = re.fullmatch(r"listening on ws://\[::1\]:(\d+)/", proxy.line())
+        assert found
+        assert b"HTTP/1.1 502 Bad Gateway\r\n" == answered(int(found[1]), "::1")
 
 
 def test_the_proxy_passes_over_who_has_left_before_it_was_accepted(tmp_path: Path) -> None:

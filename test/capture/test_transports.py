@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,15 +190,18 @@ def rename_path(connection) -> None:
         connection.chunks[0] = chunk._replace(data=chunk.data.replace(b"GET / ", b"GET /echo?tag=x ", 1))
 
 
-def test_a_recorded_server_talks_to_a_client(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_a_recorded_server_talks_to_a_client(host: str, shown: str, tmp_path: Path) -> None:
+    if host == "::1" and not socket.has_ipv6:
+        pytest.skip("Python was built without IPv6")
     with_threads(tmp_path / "trace.wscap", deflate=PerMessageDeflateFactory())
     threads = []
 
     def connect(address: tuple[str, int]) -> None:
-        threads.append(threading.Thread(target=talk, args=(f"ws://127.0.0.1:{address[1]}/",)))
+        threads.append(threading.Thread(target=talk, args=(f"ws://{shown}:{address[1]}/",)))
         threads[-1].start()
 
-    result = replay_to_client(tmp_path / "trace.wscap", on_listening=connect, splits="random").check()
+    result = replay_to_client(tmp_path / "trace.wscap", host, on_listening=connect, splits="random").check()
     threads[0].join()
     assert 5 == result.frames
 

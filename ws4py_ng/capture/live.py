@@ -27,7 +27,7 @@ from .frames import Frame, FrameScanner, hex_dump
 from .reading import CaptureError
 from .replaying import Source, check_speed, find_connection
 
-__all__ = ["LIVE_SPLITS", "LiveReplay", "replay_to_client", "replay_to_server"]
+__all__ = ["LIVE_SPLITS", "LiveReplay", "family_of", "replay_to_client", "replay_to_server"]
 
 _KEEPALIVE: Final = b"ng-"
 _BEEP: Final = b"beep"
@@ -99,7 +99,7 @@ def replay_to_client(
     `replay_to_server`; the client's key is answered by what fits it.
     """
     conversation = _conversation(source, connection, splits, speed)
-    with socket.create_server((host, port)) as listener:
+    with socket.create_server((host, port), family=family_of(host)) as listener:
         listener.settimeout(timeout)
         on_listening(listener.getsockname()[:2])
         sock, _ = listener.accept()
@@ -108,6 +108,11 @@ def replay_to_client(
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         player = _Player(sock, conversation, plays_client=False, splits=splits, seed=seed, speed=speed)
         return player.run(player.answer)
+
+
+def family_of(host: str) -> socket.AddressFamily:
+    """Return the family of an address to listen on; of a name it is IPv4's."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def _conversation(source: Source, number: int | None, splits: Splits, speed: float | None) -> Conversation:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
+from ..capture.live import family_of
 from ..capture.settings import Capture, open_tap
 from ..capture.untapped import AnyTap
 from ..exc import HandshakeError
@@ -66,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         context = options.tls_of(arguments) if uri.secure else None
         capture = Capture(arguments.output, redact=arguments.redact, keep_secrets=arguments.keep_secrets)
         capture.check()
-        listener = socket.create_server((arguments.host, arguments.listen))
+        listener = socket.create_server((arguments.host, arguments.listen), family=family_of(arguments.host))
     except (ValueError, OSError) as error:
         raise Failure(str(error)) from error
     host, port = listener.getsockname()[:2]

@@ -78,6 +78,11 @@ def test_figures_are_summed_and_who_has_ended_keeps_its_counters() -> None:
     assert {"1000": 3, "1006": 1} == total.closes
 
 
+def test_what_is_0_stays_when_figures_are_summed() -> None:
+    one = Figures(hub_dropped={"close": 0, "conflate": 1}).counters() + Figures(hub_dropped={"close": 0, "conflate": 0})
+    assert {"close": 0, "conflate": 1} == one.hub_dropped
+
+
 def test_every_figure_is_shown() -> None:
     values: dict[str, Any] = {name: 7 for name, value in vars(Figures()).items() if isinstance(value, int | float)}
     figures = Figures(**values, closes={"1000": 7}, hub_dropped={"close": 7}, latencies=[7] * (len(LATENCIES) + 1))

@@ -66,7 +66,7 @@ class Figures:
 
 def _sum(one: Any, other: Any) -> Any:
     if isinstance(one, dict):
-        return dict(Counter(one) + Counter(other))
+        return {name: one.get(name, 0) + other.get(name, 0) for name in one | other}
     if isinstance(one, list):
         return [mine + theirs for mine, theirs in zip(one, other, strict=True)]
     return one + other

@@ -20,6 +20,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from math import isfinite
 from secrets import token_hex
 from typing import Any, ClassVar
 
@@ -83,7 +84,7 @@ class Viewer(WebSocket):
             do[order["do"]](order)
         except ConnectionClosed:
             pass
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             self._say({"is": "error", "text": f"{type(error).__name__}: {error}"[:200]})
 
     def closed(self, code: int, reason: bytes | str | None = None) -> None:
@@ -110,7 +111,9 @@ class Viewer(WebSocket):
 
     def _ping(self, order: dict[str, Any]) -> None:
         rtt = order.get("rtt")
-        self.rtt = None if rtt is None else round(float(rtt), 2)
+        if rtt is not None and not isfinite(rtt := float(rtt)):  # of which every page would be told, in no JSON
+            raise ValueError(f"rtt is {rtt}, expected milliseconds")
+        self.rtt = None if rtt is None else round(rtt, 2)
         self._say({"is": "pong", "id": order["id"], "time": time.time()})
 
     def _slow(self, order: dict[str, Any]) -> None:

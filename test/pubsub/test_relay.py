@@ -14,7 +14,7 @@ from test.client.peers import WAIT
 from test.many import eventually
 from ws4py_ng.codes import BINARY
 from ws4py_ng.pubsub.bus import Publication
-from ws4py_ng.pubsub.relay import MAX_FRAME, Relay, RelayBus
+from ws4py_ng.pubsub.relay import MAX_FRAME, Relay, RelayBus, _Frames, _pack, _Verb
 from ws4py_ng.shared import SharedMessage
 
 
@@ -146,3 +146,16 @@ def test_a_bus_whose_parent_is_gone_keeps_a_bounded_queue() -> None:
     outcomes = [bus.publish("news", Publication(b"1" * 8, message)).value for _ in range(4)]
     assert ["queued", "queued", "queued", "refused"] == outcomes
     bus.close()
+
+
+def test_who_keeps_up_and_loses_what_is_too_large_behind_another_is_told_at_once() -> None:
+    with parent(max_pending=1000) as here, here.connect() as one, here.connect() as other:
+        other.settimeout(WAIT)
+        other.sendall(_pack(_Verb.SUBSCRIBE, b"a"))
+        assert eventually(lambda: here.relay._followers)
+        one.sendall(_pack(_Verb.PUBLISH, b"a", b"small") + _pack(_Verb.PUBLISH, b"a", bytes(2000)))
+        frames = _Frames()
+        found: list[tuple[int, bytes]] = []
+        while len(found) < 2:
+            found += [(frame.verb, frame.raw) for frame in frames.feed(other.recv(10_000))]
+    assert [(_Verb.PUBLISH, b"small"), (_Verb.LOST, (1).to_bytes(8, "big"))] == found

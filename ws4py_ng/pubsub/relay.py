@@ -211,6 +211,7 @@ class _Wire(asyncio.Protocol):
         self._pending: list[bytes] = []
         self._size = 0
         self._lost = 0
+        self._is_behind = False
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -232,8 +233,16 @@ class _Wire(asyncio.Protocol):
             logger.error("A process talks nonsense to the others, which is not passed on: %s", error)
             self.abort()
 
+    def pause_writing(self) -> None:
+        """Take note that the process does not keep up."""
+        self._is_behind = True
+
     def resume_writing(self) -> None:
         """Tell the process, which keeps up again, what it has lost."""
+        self._is_behind = False
+        self._tell_lost()
+
+    def _tell_lost(self) -> None:
         lost, self._lost = self._lost, 0
         if lost and self._transport is not None:
             self._transport.write(_pack(_Verb.LOST, raw=_NUMBER.pack(lost)))
@@ -255,6 +264,8 @@ class _Wire(asyncio.Protocol):
         pieces, self._pending, self._size = self._pending, [], 0
         if pieces and self._transport is not None:
             self._transport.write(b"".join(pieces))
+        if not self._is_behind:
+            self._tell_lost()
 
     def abort(self) -> None:
         """Hang up."""

@@ -106,6 +106,25 @@ async def test_cancellation_ends_it_at_once() -> None:
 
 
 @on_trio
+async def test_cancellation_between_the_handshake_and_the_block_leaves_nothing_behind() -> None:
+    class Hasty(Client):
+        def process_handshake_header(self, headers: bytes) -> tuple[list[bytes], list[bytes]]:
+            scope.cancel()
+            return super().process_handshake_header(headers)
+
+    async with serve(EchoWebSocket, port=0) as server:
+        ws = Hasty(url(server))
+        with trio.CancelScope() as scope:
+            async with ws:
+                pytest.fail("the block was entered")
+        assert scope.cancelled_caught
+        assert [1006] == ws.seen
+        async with Client(url(server)) as another:
+            await another.send("still here")
+            await another.came(1)
+
+
+@on_trio
 async def test_a_refusal_and_nobody_there() -> None:
     async with serve({}, port=0) as server:
         gone = url(server)

@@ -46,7 +46,13 @@ class WebSocketClient(PulledClient):
         channel = await self._open()
         self._manager = open_nursery()
         self._nursery = await self._manager.__aenter__()
-        await self._nursery.start(self._serve, channel)
+        try:
+            await self._nursery.start(self._serve, channel)
+        except BaseException:
+            # Nobody leaves what could not be entered, and trio wants every nursery closed.
+            self._nursery.cancel_scope.cancel()
+            await self._manager.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(

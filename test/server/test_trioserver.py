@@ -292,3 +292,42 @@ async def test_whoever_is_shaking_hands_at_the_end_gets_503() -> None:
         await stream.send_eof()
         assert (await rest(stream)).startswith(b"HTTP/1.1 503 ")
         await stream.aclose()
+
+
+@on_trio
+async def test_max_connections_holds_for_those_who_come_at_once() -> None:
+    async with serve(Echo, port=0, max_connections=1) as server:
+        peers = [socket.create_connection(server.address) for _ in range(8)]
+        for peer in peers:  # the server has had no turn so far
+            peer.sendall(request(port=server.port))
+        streams = [trio.SocketStream(trio.socket.from_stdlib_socket(peer)) for peer in peers]
+        answers = [await until(stream, b"\r\n\r\n") for stream in streams]
+        assert [b"101"] + [b"503"] * 7 == sorted(answer.split()[1] for answer in answers)
+        for stream in streams:
+            await stream.aclose()
+
+
+@on_trio
+async def test_who_is_being_accepted_as_the_server_ends_gets_1001() -> None:
+    class Slow(trioserver.TrioChannel):
+        async def write(self, pieces: list[bytes], moved: Callable[[], object]) -> None:
+            if pieces[0].startswith(b"HTTP/1.1 101 "):
+                ending.set()
+                while not server._draining:
+                    await trio.lowlevel.checkpoint()
+            await super().write(pieces, moved)
+
+    ending = trio.Event()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trioserver, "TrioChannel", Slow)
+        async with serve(Echo, port=0) as server, trio.open_nursery() as nursery:
+            stream = await trio.open_tcp_stream("127.0.0.1", server.port)
+            await stream.send_all(request(port=server.port))
+            await ending.wait()
+            nursery.start_soon(server.shutdown)
+            assert (await until(stream, b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+            assert b"\x88\x19\x03\xe9Server is shutting down" == await until(stream, b"down")
+            await stream.send_all(close_frame(1001))
+            assert b"" == await rest(stream)
+            await stream.aclose()
+    assert [1001] == codes

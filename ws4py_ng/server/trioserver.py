@@ -14,6 +14,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from inspect import isawaitable
 from types import TracebackType
 from typing import Any
@@ -279,12 +280,14 @@ class Server:
         accepted, ws = chosen
         if leftover:
             ws._stream._reader.feed(leftover)
-        await channel.write([accepted.response.to_bytes()], lambda: None)
         async with open_kit() as kit:
             transport = PullTransport(ws, self.acceptor.limits, kit, channel, ws._release)
-            ws._attach(transport)
+            # Who is being accepted counts. What is sent to it before, a Close as well, waits for that.
             self._connections[ws], self._tasks[ws] = transport, current_task()
             try:
+                with suppress(OSError):  # the session will see it as well
+                    await channel.write([accepted.response.to_bytes()], lambda: None)
+                ws._attach(transport)
                 await transport.run()
                 await outlast(ws)
             finally:

@@ -184,6 +184,21 @@ async def test_plain_requests_are_answered_beside_many_connections() -> None:
 
 
 @run
+async def test_websockets_that_are_equal_are_counted_each() -> None:
+    class Same(Echo):
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Same)
+
+    async with site(websocket_handler(Same, max_connections=2)) as (port, _):
+        two = [await connect(url(port), proxy=None) for _ in range(2)]
+        with pytest.raises(InvalidStatus) as caught:
+            await connect(url(port), proxy=None)
+        assert 503 == caught.value.response.status_code
+        for ws in two:
+            await ws.close()
+
+
+@run
 async def test_the_end_of_the_server_is_1001_whoever_registered_what() -> None:
     async with site(websocket_handler(Echo)) as (port, runner):
         ws = await connect(url(port), proxy=None)

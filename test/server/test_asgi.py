@@ -182,6 +182,26 @@ async def test_no_more_than_max_connections_get_in() -> None:
 
 
 @run
+async def test_websockets_that_are_equal_are_counted_and_drained_each() -> None:
+    class Same(Recorder):
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Same)
+
+    app = WebSocketApplication(Same, max_connections=2)
+    two = [await Host(app).accepted() for _ in range(2)]
+    third = Host(app)
+    assert 503 == (await third.take())["status"]
+    assert "websocket.http.response.body" == (await third.take())["type"]
+    await third.end()
+    await app.drain()
+    for host in two:
+        assert 1001 == (await host.take())["code"]
+        host.give("disconnect", code=1001)
+        await host.end()
+    everyone.clear()
+
+
+@run
 async def test_who_is_being_accepted_counts() -> None:
     app = WebSocketApplication(Recorder, max_connections=1)
     one = Host(app)

@@ -187,6 +187,22 @@ async def test_drain_closes_with_1001_and_waits() -> None:
 
 
 @in_loop
+async def test_websockets_that_are_equal_are_served_and_drained_each() -> None:
+    class Same(Echo):
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Same)
+
+    async with site(handler_cls=Same) as (port, application):
+        two = [await meet(port) for _ in range(2)]
+        draining = asyncio.ensure_future(drain(application))
+        for reader, writer in two:
+            assert b"\x88\x19\x03\xe9" == await reader.readexactly(4)
+            writer.close()
+            await writer.wait_closed()
+        await draining
+
+
+@in_loop
 async def test_nobody_gets_in_while_and_after_draining() -> None:
     async with site(limits=Limits(close_timeout=30)) as (port, application):
         reader, writer = await meet(port)

@@ -234,6 +234,23 @@ async def test_a_handler_that_cannot_be_made_harms_nobody_else() -> None:
 
 
 @on_trio
+async def test_websockets_that_are_equal_are_served_and_closed_each() -> None:
+    class Same(Echo):
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Same)
+
+    async with serve(Same, port=0) as server, trio.open_nursery() as nursery:
+        two = [await opened(server) for _ in range(2)]
+        nursery.start_soon(server.shutdown)
+        for stream in two:
+            assert b"\x88\x19\x03\xe9Server is shutting down" == await until(stream, b"down")
+            await stream.send_all(close_frame(1001))
+            assert b"" == await rest(stream)
+            await stream.aclose()
+    assert [1001, 1001] == codes
+
+
+@on_trio
 async def test_process_request_may_answer() -> None:
     def answer(request: Any) -> Response | None:
         if request.target == "/secret":

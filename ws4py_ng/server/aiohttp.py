@@ -65,7 +65,7 @@ def websocket_handler(
         heartbeat_freq=heartbeat_freq,
         capture=capture,
     )
-    connections: set[WebSocket] = set()
+    connections: set[int] = set()  # of id(), as not all can be hashed
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
@@ -83,13 +83,13 @@ def websocket_handler(
         ws = acceptor.make(handler, accepted, None, environ)
         ws._peer_address, ws._local_address = _address(peer), _address(local)
         response = _Upgrade(accepted.response)
-        connections.add(ws)
+        connections.add(id(ws))
         try:
             await response.prepare(request)
             tap = acceptor.tap_hosted("aiohttp", local, peer, received, response.answer, request.scheme == "https")
             await _serve(ws, request, limits, tap)
         finally:
-            connections.discard(ws)
+            connections.discard(id(ws))
         return response
 
     return handle

@@ -98,7 +98,7 @@ class WebSocketApplication:
         )
         self._http = http
         self._hosted_limits = replace(limits, ping_interval=None)
-        self._connections: set[WebSocket] = set()
+        self._connections: dict[int, WebSocket] = {}  # by id(), as not all can be hashed
         self._draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,12 +118,12 @@ class WebSocketApplication:
     @property
     def connections(self) -> set[WebSocket]:
         """The WebSockets that are open now."""
-        return set(self._connections)
+        return set(self._connections.values())
 
     async def drain(self) -> None:
         """Close every connection with 1001, and answer who comes with 503, until a lifespan begins."""
         self._draining = True
-        closing = [ws.close(GOING_AWAY, DRAIN_REASON) for ws in list(self._connections)]
+        closing = [ws.close(GOING_AWAY, DRAIN_REASON) for ws in list(self._connections.values())]
         for closed in closing:
             if closed is not None:
                 await closed
@@ -184,7 +184,7 @@ class WebSocketApplication:
         headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in Headers(self.acceptor.headers)]
         accept = {"type": "websocket.accept", "subprotocol": subprotocol, "headers": headers}
         # What is sent to it before it is accepted, a Close as well, waits for that.
-        self._connections.add(ws)
+        self._connections[id(ws)] = ws
         try:
             await send(accept)
             try:
@@ -195,7 +195,7 @@ class WebSocketApplication:
             finally:
                 ws.terminate()
         finally:
-            self._connections.discard(ws)
+            del self._connections[id(ws)]
 
 
 async def _serve(ws: WebSocket, limits: Limits, receive: Receive, send: Send, tap: AnyTap) -> None:

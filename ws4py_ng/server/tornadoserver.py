@@ -50,8 +50,8 @@ __all__ = ["WebSocketHandler", "drain"]
 _PLAIN = frozenset({"content-type", "content-length", "date", "etag", "server"})
 
 Carrier = AsyncioTransport | PullTransport
-# None is on its way to the loop.
-_open: WeakKeyDictionary[Application, dict[WebSocket, Carrier | None]] = WeakKeyDictionary()
+# By id(ws), as not all can be hashed. None is on its way to the loop.
+_open: WeakKeyDictionary[Application, dict[int, tuple[WebSocket, Carrier | None]]] = WeakKeyDictionary()
 _drained: WeakSet[Application] = WeakSet()
 
 
@@ -135,14 +135,14 @@ class WebSocketHandler(RequestHandler):
             tap = self.acceptor.tap("tornado", local, peer, secure=self.request.protocol == "https", rebuilt=True)
             tap.received(request.to_bytes())
         connections = _open.setdefault(self.application, {})
-        connections[ws] = None
+        connections[id(ws)] = ws, None
         try:
             if await self._hand_over(ws, stream, head, tap):
-                await _see_through(ws, connections[ws])
+                await _see_through(*connections[id(ws)])
             else:
                 await self._serve_stream(ws, stream, head, tap)
         finally:
-            connections.pop(ws, None)
+            connections.pop(id(ws), None)
 
     async def _hand_over(self, ws: WebSocket, stream: IOStream, head: bytes, tap: AnyTap) -> bool:
         """Let the loop have the socket and begin, if that is not to stay in its stream."""
@@ -153,15 +153,15 @@ class WebSocketHandler(RequestHandler):
         connections = _open[self.application]
 
         def start(transport: Any) -> None:
-            if ws in connections:  # else this was cancelled
+            if id(ws) in connections:  # else this was cancelled
                 tap.sent(head)
                 transport.write(head)
-                connections[ws] = begin(ws, transport, tap, leftover)
+                connections[id(ws)] = ws, begin(ws, transport, tap, leftover)
 
         try:
             await begin_on(sock, start)
         finally:
-            if connections[ws] is None:
+            if connections[id(ws)][1] is None:
                 tap.close()
         return True
 
@@ -172,7 +172,7 @@ class WebSocketHandler(RequestHandler):
         async with open_kit() as kit:
             transport = PullTransport(ws, self.acceptor.limits, kit, channel, ws._release)
             ws._attach(transport)
-            _open[self.application][ws] = transport
+            _open[self.application][id(ws)] = ws, transport
             with suppress(OSError):  # the session will see it as well
                 await channel.write([head], lambda: None)
             await transport.run()
@@ -215,20 +215,20 @@ async def drain(application: Application, timeout: float | None = None) -> None:
     """
     _drained.add(application)
     connections = _open.get(application, {})
-    arriving = [ws for ws, carrier in connections.items() if carrier is None]
-    while any(connections.get(ws, ws) is None for ws in arriving):  # each takes two turns of the loop
-        await asyncio.sleep(0)
-    carriers = {ws: carrier for ws, carrier in connections.items() if carrier is not None}
-    for ws in carriers:
+    arriving = [key for key, (_, carrier) in connections.items() if carrier is None]
+    while any(key in connections and connections[key][1] is None for key in arriving):
+        await asyncio.sleep(0)  # each takes two turns of the loop
+    carriers = [(ws, carrier) for ws, carrier in connections.values() if carrier is not None]
+    for ws, _ in carriers:
         ws.close(GOING_AWAY, DRAIN_REASON)
     if timeout is None:
-        timeout = max((ws._limits.close_timeout or inf for ws in carriers), default=inf)
-    waiting = [asyncio.ensure_future(_wait(ws, carrier)) for ws, carrier in carriers.items()]
+        timeout = max((ws._limits.close_timeout or inf for ws, _ in carriers), default=inf)
+    waiting = [asyncio.ensure_future(_wait(ws, carrier)) for ws, carrier in carriers]
     if waiting:
         _, late = await asyncio.wait(waiting, timeout=None if timeout == inf else timeout)
         for task in late:
             task.cancel()
-    for carrier in carriers.values():
+    for _, carrier in carriers:
         carrier.cut_off()
     await asyncio.sleep(0)  # in which the loop closes what was cut off
 

@@ -83,11 +83,12 @@ class Server:
         self.max_connections = max_connections
         self.listeners: list[SocketListener] = []
         self._where = where
-        self._connections: dict[WebSocket, PullTransport] = {}
-        self._tasks: dict[WebSocket, Task] = {}
+        # By what carries them, as not all WebSockets can be hashed.
+        self._connections: dict[PullTransport, WebSocket] = {}
+        self._tasks: dict[PullTransport, Task] = {}
         self._visitors: dict[CancelScope, Task] = {}
         # In a hook of whose `shutdown` was called.
-        self._callers: dict[WebSocket, PullTransport] = {}
+        self._callers: dict[PullTransport, WebSocket] = {}
         self._accepting = CancelScope()
         self._draining = False
         self._shortage = Shortage()
@@ -109,7 +110,7 @@ class Server:
     @property
     def connections(self) -> set[WebSocket]:
         """The WebSockets that are open now."""
-        return set(self._connections)
+        return set(self._connections.values())
 
     async def __aenter__(self) -> Server:
         host, port, sock, unix_path = self._where
@@ -158,20 +159,20 @@ class Server:
             if task not in here:
                 scope.cancel()
         connections = dict(self._connections)
-        for ws in connections:
+        for ws in connections.values():
             ws.close(GOING_AWAY, DRAIN_REASON)
-        self._callers = {ws: connections.pop(ws) for ws, task in self._tasks.items() if task in here}
+        self._callers = {carrier: connections.pop(carrier) for carrier, task in self._tasks.items() if task in here}
         await self._see_off(connections)
         self._stopped.set()
 
-    async def _see_off(self, connections: Mapping[WebSocket, PullTransport]) -> None:
+    async def _see_off(self, connections: Mapping[PullTransport, WebSocket]) -> None:
         """Wait until connections have ended, for a bounded time, and cut off what is left."""
         timeout = self.acceptor.limits.close_timeout
         with move_on_after(float("inf") if timeout is None else timeout):
-            for ws, transport in connections.items():
+            for transport, ws in connections.items():
                 await transport.wait_ended()
                 await outlast(ws)
-        for transport in connections.values():
+        for transport in connections:
             transport.cut_off()
 
     async def _accept(self, nursery: Nursery) -> None:
@@ -283,7 +284,7 @@ class Server:
         async with open_kit() as kit:
             transport = PullTransport(ws, self.acceptor.limits, kit, channel, ws._release)
             # Who is being accepted counts. What is sent to it before, a Close as well, waits for that.
-            self._connections[ws], self._tasks[ws] = transport, current_task()
+            self._connections[transport], self._tasks[transport] = ws, current_task()
             try:
                 with suppress(OSError):  # the session will see it as well
                     await channel.write([accepted.response.to_bytes()], lambda: None)
@@ -291,7 +292,7 @@ class Server:
                 await transport.run()
                 await outlast(ws)
             finally:
-                del self._connections[ws], self._tasks[ws]
+                del self._connections[transport], self._tasks[transport]
 
     def _ask(self, channel: TrioChannel, request: Request) -> tuple[Accepted, WebSocket]:
         handler, accepted = self.acceptor.accept(request)

@@ -34,6 +34,13 @@ async def awaited(ws: Any) -> None:
         await ws.send(message.data, message.is_binary)
 
 
+class Awaited:
+    """Be called like a function."""
+
+    async def __call__(self, ws: Any) -> None:
+        await awaited(ws)
+
+
 def by_name(request: Any) -> Any:
     return plain if request.target == "/function" else EchoWebSocket
 
@@ -47,6 +54,7 @@ def by_annotation(asked: Request) -> Any:
     [
         (plain, False),
         (awaited, False),
+        (Awaited(), False),
         (by_name, True),
         (by_annotation, True),
         (lambda ws: None, False),
@@ -61,6 +69,7 @@ def test_a_function_of_a_request_is_a_router(function: Callable[..., Any], route
     ("handlers", "functions", "expected"),
     [
         (awaited, "threads", "awaited is async, but this server runs functions in threads or greenlets"),
+        (Awaited(), "threads", "is async, but this server runs functions in threads or greenlets"),
         (plain, "tasks", "plain is a plain function, but this server runs in an event loop"),
         ({"/": plain}, "tasks", "make it `async def`"),
         (plain, None, "takes classes only: give a subclass"),
@@ -108,6 +117,30 @@ def test_a_function_that_returns_a_class_was_meant_to_choose_one(caplog: pytest.
             ws.receive(timeout=WAIT)
     assert 1011 == caught.value.code
     assert "calls its parameter `request`" in caplog.text
+
+
+def test_a_function_that_returns_a_coroutine_has_failed(caplog: pytest.LogCaptureFixture) -> None:
+    def wrapped(ws: Any) -> Any:
+        return awaited(ws)
+
+    with serve(wrapped, port=0) as server:
+        server.start()
+        with ws4py_ng.connect(url(server)) as ws, pytest.raises(ConnectionClosed) as caught:
+            ws.receive(timeout=WAIT)
+    assert 1011 == caught.value.code
+    assert "wrapped returned a coroutine, which nobody awaits" in caplog.text
+
+
+def test_an_object_that_is_called_like_an_async_function_serves() -> None:
+    async def main() -> None:
+        async with (
+            serve_in_loop(Awaited(), port=0) as server,
+            asyncioclient.connect(f"ws://127.0.0.1:{server.port}/") as ws,
+        ):
+            ws.send("hello")
+            assert "hello" == str(await ws.receive(timeout=WAIT))
+
+    asyncio.run(main())
 
 
 def test_a_function_may_shut_the_server_down() -> None:

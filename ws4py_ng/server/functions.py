@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from inspect import Parameter, iscoroutinefunction, signature
+from inspect import Parameter, iscoroutine, iscoroutinefunction, signature
 from typing import Any, Literal
 
 from ..codes import INTERNAL_ERROR
@@ -45,10 +45,15 @@ def is_router(function: Callable[..., Any]) -> bool:
     except (TypeError, ValueError):
         return True
     first: Parameter | None = parameters[0] if parameters else None
-    if first is None or iscoroutinefunction(function):
+    if first is None or _is_async(function):
         return False
     annotation = getattr(first.annotation, "__name__", first.annotation)
     return first.name == "request" or str(annotation).rpartition(".")[2] == "Request"
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    """Tell whether what a function returns is to be awaited; an object may be called like one."""
+    return iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
 
 
 def class_of(handler: Handler, functions: Functions) -> type[WebSocket]:
@@ -59,7 +64,7 @@ def class_of(handler: Handler, functions: Functions) -> type[WebSocket]:
     name = getattr(handler, "__name__", repr(handler))
     if functions is None:
         raise TypeError(NOT_HERE.format(name=name))
-    if iscoroutinefunction(handler) is not (functions == "tasks"):
+    if _is_async(handler) is not (functions == "tasks"):
         raise TypeError((NOT_PLAIN if functions == "tasks" else NOT_ASYNC).format(name=name))
     base = TaskWebSocket if functions == "tasks" else ThreadWebSocket
     return type(name, (base,), {"_function": staticmethod(handler)})
@@ -97,6 +102,9 @@ class _FunctionWebSocket(WebSocket):
                 f"{type(self).__name__} returned the class {value.__name__}: a function that chooses a class "
                 "calls its parameter `request`"
             )
+        if iscoroutine(value):
+            value.close()
+            raise TypeError(f"{type(self).__name__} returned a coroutine, which nobody awaits here")
         self.close()
 
     def _failed(self, error: BaseException) -> None:

@@ -72,6 +72,14 @@ def test_what_no_server_could_be_given_is_refused_at_once(
         serve(EchoWebSocket, "127.0.0.1", 0, **arguments)
 
 
+def test_threads_await_no_process_request() -> None:
+    async def answer(request: Any) -> None:
+        pass
+
+    with pytest.raises(TypeError, match="process_request is async, but this server has threads"):
+        threadedserver.serve(EchoWebSocket, "127.0.0.1", 0, process_request=answer)  # type: ignore[arg-type]
+
+
 def test_trios_server_checks_as_well() -> None:
     pytest.importorskip("trio")
     from ws4py_ng.server import trioserver

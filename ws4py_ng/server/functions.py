@@ -18,7 +18,7 @@ from ..states import State
 from ..websocket import WebSocket
 from .checks import check_handler, takes
 
-__all__ = ["Functions", "Handler", "class_of", "is_router", "maker_of", "outlast"]
+__all__ = ["Functions", "Handler", "class_of", "is_async", "is_router", "maker_of", "outlast"]
 
 Handler = type[WebSocket] | Callable[[Any], object]
 # How a server runs functions: in threads (or greenlets), in tasks, or not at all.
@@ -45,13 +45,13 @@ def is_router(function: Callable[..., Any]) -> bool:
     except (TypeError, ValueError):
         return True
     first: Parameter | None = parameters[0] if parameters else None
-    if first is None or _is_async(function):
+    if first is None or is_async(function):
         return False
     annotation = getattr(first.annotation, "__name__", first.annotation)
     return first.name == "request" or str(annotation).rpartition(".")[2] == "Request"
 
 
-def _is_async(function: Callable[..., Any]) -> bool:
+def is_async(function: Callable[..., Any]) -> bool:
     """Tell whether what a function returns is to be awaited; an object may be called like one."""
     return iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
 
@@ -64,7 +64,7 @@ def class_of(handler: Handler, functions: Functions) -> type[WebSocket]:
     name = getattr(handler, "__name__", repr(handler))
     if functions is None:
         raise TypeError(NOT_HERE.format(name=name))
-    if _is_async(handler) is not (functions == "tasks"):
+    if is_async(handler) is not (functions == "tasks"):
         raise TypeError((NOT_PLAIN if functions == "tasks" else NOT_ASYNC).format(name=name))
     base = TaskWebSocket if functions == "tasks" else ThreadWebSocket
     return type(name, (base,), {"_function": staticmethod(handler)})

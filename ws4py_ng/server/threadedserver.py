@@ -26,6 +26,7 @@ from ..limits import DEFAULT_LIMITS, Limits
 from .acceptor import Acceptor, Handlers
 from .answers import STRANGERS, draining, full, unavailable
 from .checks import check_server
+from .functions import is_async
 from .listening import BACK_OFF, HOPELESS, Shortage, close_listener, listen_everywhere, listen_unix
 from .visitor import ProcessRequest, Visitor
 
@@ -70,6 +71,8 @@ def serve(
     records connections (`ws4py_ng.capture.Capture`): a path, a directory, a function.
     """
     check_server(max_connections, process_request, ssl_context)
+    if process_request is not None and is_async(process_request):
+        raise TypeError("process_request is async, but this server has threads: make it a plain function")
     acceptor = Acceptor(
         functions="threads",
         handlers=handlers,

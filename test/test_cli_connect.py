@@ -84,7 +84,7 @@ def test_nothing_is_lost_of_many_lines(more: tuple[str, ...]) -> None:
 def test_answers_are_awaited_that_come_behind_the_pong() -> None:
     def answer(connection: ServerConnection) -> None:
         for message in connection:  # its pongs come from another thread, at once
-            threading.Event().wait(0.1)
+            threading.Event().wait(0.02)
             connection.send(f"late: {message!r}")
 
     with serve_by_websockets(answer, "127.0.0.1", 0) as server:

@@ -158,7 +158,7 @@ def test_a_peer_that_takes_nothing_is_given_up(many: Many) -> None:
 
 
 def test_who_takes_something_now_and_then_is_not_given_up(many: Many) -> None:
-    limits = Limits(write_timeout=0.4, ping_interval=0.1, ping_timeout=0.1)
+    limits = Limits(write_timeout=1, ping_interval=0.1, ping_timeout=1)
     kind = echo_spy()
     _, slow = many.join(kind, limits, small=True)
     many.manager.broadcast(b"x" * 400_000, True)
@@ -167,7 +167,7 @@ def test_who_takes_something_now_and_then_is_not_given_up(many: Many) -> None:
     slow.take(8)
     left = 400_000
     while left:
-        pause.wait(0.05)
+        pause.wait(0.075)
         left -= len(slow.take(min(20_000, left)))
     slow.send(frame(2, b"still there"))
     while (found := slow.take_frame())[0] == 9:

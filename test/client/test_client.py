@@ -178,6 +178,7 @@ BAD: dict[str, tuple[str, dict[str, Any]]] = {
     "no host": ("ws:///", {}),
     "an unknown extension": ("ws://localhost/", {"extensions": ["x-webkit-deflate-frame"]}),
     "a scheme without anything": ("ws://", {}),
+    "a heartbeat in the past": ("ws://localhost/", {"heartbeat_freq": -1}),
     "headers to leave out in one str": ("ws://localhost/", {"exclude_headers": "user-agent"}),
     "whom to trust in two ways": ("wss://localhost/", {"ssl_context": CONTEXT, "ssl_options": {"ca_certs": "ca.pem"}}),
 }
@@ -201,6 +202,13 @@ OF_ANOTHER_TYPE: dict[str, tuple[Any, dict[str, Any], str]] = {
     "a name of bytes": ("ws://localhost/", {"headers": {b"X": "1"}}, "headers has the name b'X', expected a str"),
     "a name of bytes to leave out": ("ws://localhost/", {"exclude_headers": [b"Host"]}, "exclude_headers has b'Host'"),
     "headers of int": ("ws://localhost/", {"headers": 1}, "headers is of type int, expected a dict"),
+    "a heartbeat of str": ("ws://localhost/", {"heartbeat_freq": "x"}, "heartbeat_freq is 'x', expected seconds"),
+    "deflate of str": ("ws://localhost/", {"deflate": "yes"}, "deflate is 'yes', expected True, False or a PerMessage"),
+    "an extension of int": (
+        "ws://localhost/",
+        {"extensions": [3]},
+        r"extensions has 3, expected 'permessage-deflate' or",
+    ),
     "no limits": ("ws://localhost/", {"limits": None}, "limits is None, expected ws4py_ng.limits.Limits"),
     "a context of bool": ("wss://localhost/", {"ssl_context": True}, "ssl_context is True, expected an ssl.SSLContext"),
 }

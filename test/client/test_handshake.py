@@ -30,6 +30,7 @@ from test.client.peers import (
     settle,
     upgrading,
 )
+from test.handshake.fakes import Fake
 from ws4py_ng.client import WebSocketBaseClient
 from ws4py_ng.client.threadedclient import WebSocketClient
 from ws4py_ng.exc import HandshakeError
@@ -120,6 +121,18 @@ def test_an_answer_that_does_not_fit_the_request_fails(row: str) -> None:
         assert client.terminated
     assert not client._th.is_alive()
     assert kind.endings.empty()
+
+
+def test_one_extension_is_all_that_a_connection_can_have() -> None:
+    both = Fake("x"), Fake("y")
+    with RawServer(upgrading(Peer.take_rest, (DEFLATE, "x; yes, y; yes"))) as server:
+        client = WebSocketClient(server.url, extensions=both, deflate=False, limits=QUIET)
+        with pytest.raises(
+            HandshakeError, match="the server accepted x and y, expected one extension at most"
+        ) as caught:
+            client.connect()
+        assert 101 == caught.value.status
+        assert client.terminated
 
 
 @pytest.mark.parametrize("row", RAW)

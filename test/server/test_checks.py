@@ -39,8 +39,12 @@ AGREEMENTS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"heartbeat_freq": 0}, ValueError, "heartbeat_freq is 0, expected more than 0"),
     ({"heartbeat_freq": -1}, ValueError, "heartbeat_freq is -1, expected more than 0"),
     ({"heartbeat_freq": float("nan")}, ValueError, "heartbeat_freq is nan, expected more than 0"),
-    ({"limits": None}, TypeError, "limits is None, expected Limits(...)"),
-    ({"limits": {"max_message_size": 5}}, TypeError, "limits is {'max_message_size': 5}, expected Limits(...)"),
+    ({"limits": None}, TypeError, "limits is None, expected ws4py_ng.limits.Limits(...)"),
+    (
+        {"limits": {"max_message_size": 5}},
+        TypeError,
+        "limits is {'max_message_size': 5}, expected ws4py_ng.limits.Limits(...)",
+    ),
 ]
 # row: (arguments of `serve`, error, what it says)
 SERVERS: list[tuple[dict[str, Any], type[Exception], str]] = [

@@ -11,7 +11,7 @@ from ..client.tls import client_context
 from ..handshake import Headers
 from ..handshake.headers import checked_tokens
 from ..handshake.origin import check_origins
-from ..limits import DEFAULT_LIMITS
+from ..limits import DEFAULT_LIMITS, LONGEST_TIME
 from .console import Failure
 
 __all__ = [
@@ -69,8 +69,8 @@ def seconds(text: str) -> float:
         found = float(text)
     except ValueError:
         found = -1.0
-    if not 0 <= found < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r}, expected seconds, 0 or more")
+    if not 0 <= found <= LONGEST_TIME:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected seconds, 0 or more, at most {LONGEST_TIME}")
     return found
 
 
@@ -82,8 +82,8 @@ def interval(text: str) -> float | None:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r}, expected seconds, more than 0, or 'off'")
+    if not 0 < seconds <= LONGEST_TIME:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected seconds, more than 0, at most {LONGEST_TIME}, or 'off'")
     return seconds
 
 

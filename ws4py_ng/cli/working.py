@@ -63,7 +63,8 @@ def check_options(arguments: argparse.Namespace) -> None:
     """Refuse, with status 2, what does not go together."""
     if arguments.workers is None:
         for name in ("drain", "max_connections", "metrics"):
-            if getattr(arguments, name):
+            given = getattr(arguments, name)
+            if given is not None and given is not False:
                 arguments.parser.error(f"--{name.replace('_', '-')} needs --workers")
     elif sys.platform == "win32":
         arguments.parser.error("--workers needs Unix: start a process for each port here")

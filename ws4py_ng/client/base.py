@@ -16,6 +16,7 @@ from ..capture.settings import CaptureOption, open_tap, settings_of
 from ..capture.untapped import AnyTap
 from ..codes import ABNORMAL_CLOSURE, INTERNAL_ERROR, TLS_HANDSHAKE
 from ..endpoint import Buffer
+from ..endpoint.checks import check_agreement
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
 from ..handshake import ClientHandshake, Headers, Response, new_key, receive_body, receive_response
@@ -61,7 +62,8 @@ class ClientBase(WebSocket):
         limits: Limits = DEFAULT_LIMITS,
         capture: CaptureOption = None,
     ) -> None:
-        check_arguments(url, ssl_context, ssl_options or (), limits)
+        check_arguments(url, ssl_context, ssl_options or ())
+        check_agreement(deflate, heartbeat_freq or None, limits)  # 0 is off, as in ws4py
         super().__init__(None, checked_names(protocols, "protocols"), extensions, None, heartbeat_freq)
         self._stream = self._new_stream(always_mask=True, expect_masking=False)
         self._configure(limits)
@@ -165,6 +167,10 @@ class ClientBase(WebSocket):
             body = yield from receive_body(response, leftover)
             response = Response(response.status, response.headers, response.reason, body, response.version)
         agreement = handshake.check(response)
+        if len(agreement.extensions) > 1:
+            names = " and ".join(extension.name for extension in agreement.extensions)
+            msg = f"the server accepted {names}, expected one extension at most: offer less, as by deflate=False"
+            raise HandshakeError(msg, response.status, response.headers)
         self.process_response_line(f"{response.version} {response.status_text}".encode("latin-1"))
         self.protocols, self.extensions = self.process_handshake_header(_header_lines(agreement.headers))
         self._configure(self._limits, agreement.extensions)
@@ -251,6 +257,8 @@ def _offers(extensions: Sequence[Any] | None, deflate: Deflate) -> list[Any]:
             deflate = deflate or True
         elif isinstance(extension, str | bytes):
             raise ValueError(f"Extension {extension!r}, expected 'permessage-deflate' or an object with offer()")
+        elif not hasattr(extension, "offer"):
+            raise TypeError(f"extensions has {extension!r}, expected 'permessage-deflate' or an object with offer()")
         else:
             offers.append(extension)
     if deflate is True and any(each.name == PerMessageDeflateFactory.name for each in offers):

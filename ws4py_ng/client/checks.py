@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ..handshake import Headers
-from ..limits import Limits
 
 __all__ = ["check_arguments", "checked_headers", "checked_names"]
 
@@ -17,12 +16,10 @@ __all__ = ["check_arguments", "checked_headers", "checked_names"]
 NOT_IN_A_CONTEXT = frozenset({"server_hostname"})
 
 
-def check_arguments(url: object, ssl_context: object, ssl_options: Iterable[str], limits: object) -> None:
+def check_arguments(url: object, ssl_context: object, ssl_options: Iterable[str]) -> None:
     """Raise TypeError for what is of another type, ValueError for what contradicts itself."""
     if not isinstance(url, str):
         raise TypeError(f"url is {_kind(url)}, expected a str such as 'ws://host:9000/path'")
-    if not isinstance(limits, Limits):
-        raise TypeError(f"limits is {limits!r}, expected ws4py_ng.limits.Limits(...)")
     if ssl_context is None:
         return
     if not hasattr(ssl_context, "wrap_socket"):

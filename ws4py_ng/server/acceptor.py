@@ -15,13 +15,14 @@ from urllib.parse import unquote
 
 from ..capture.settings import Capture, CaptureOption, open_tap, settings_of
 from ..capture.untapped import NO_TAP, AnyTap
+from ..endpoint.checks import check_agreement
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
 from ..handshake import Accepted, OriginRule, Request, Response, ServerPolicy, negotiate, negotiate_hosted
 from ..handshake.environ import environ_of, split_target
 from ..limits import DEFAULT_LIMITS, Limits
 from ..websocket import WebSocket
-from .checks import check_agreement, check_handler, check_path
+from .checks import check_handler, check_path
 from .functions import Functions, Handler, class_of, is_router
 
 __all__ = ["Acceptor", "Handlers", "environ_of"]

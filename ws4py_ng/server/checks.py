@@ -6,11 +6,9 @@ from contextlib import suppress
 from inspect import signature
 from typing import Any
 
-from ..extensions import PerMessageDeflateFactory
-from ..limits import Limits
 from ..websocket import WebSocket
 
-__all__ = ["check_agreement", "check_handler", "check_path", "check_server", "takes"]
+__all__ = ["check_handler", "check_path", "check_server", "takes"]
 
 # Where clients come from, which a server does not load.
 CLIENTS = f"{__name__.partition('.')[0]}.client"
@@ -48,19 +46,6 @@ def check_path(path: object) -> None:
     """Raise ValueError for a key that no path can be."""
     if not isinstance(path, str) or not path.startswith("/"):
         raise ValueError(f"handlers has the key {path!r}, expected a path such as '/chat'")
-
-
-def check_agreement(deflate: object, heartbeat_freq: object, limits: object) -> None:
-    """Raise TypeError or ValueError for what every connection would be given."""
-    if deflate is not None and not isinstance(deflate, bool | PerMessageDeflateFactory):
-        raise TypeError(f"deflate is {deflate!r}, expected True, False or a PerMessageDeflateFactory")
-    if heartbeat_freq is not None:
-        if isinstance(heartbeat_freq, bool) or not isinstance(heartbeat_freq, int | float):
-            raise TypeError(f"heartbeat_freq is {heartbeat_freq!r}, expected seconds, or None for no heartbeat")
-        if not heartbeat_freq > 0:
-            raise ValueError(f"heartbeat_freq is {heartbeat_freq!r}, expected more than 0, or None for no heartbeat")
-    if not isinstance(limits, Limits):
-        raise TypeError(f"limits is {limits!r}, expected Limits(...)")
 
 
 def check_server(max_connections: object, process_request: object = None, ssl_context: object = None) -> None:

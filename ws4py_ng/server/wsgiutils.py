@@ -16,13 +16,13 @@ from typing import Any
 from urllib.parse import quote_from_bytes
 
 from ..capture.settings import Capture, CaptureOption, open_tap, settings_of
+from ..endpoint.checks import check_agreement
 from ..exc import HandshakeError
 from ..extensions import PerMessageDeflateFactory
 from ..handshake import Accepted, Headers, OriginRule, Request, ServerPolicy, negotiate, refuse
 from ..handshake.environ import path_below, split_target
 from ..limits import DEFAULT_LIMITS, Limits
 from ..websocket import WebSocket
-from .checks import check_agreement
 from .functions import maker_of
 
 __all__ = ["WebSocketWSGIApplication", "request_from_environ"]

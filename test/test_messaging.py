@@ -36,6 +36,7 @@ from ws4py_ng.messaging import (
         (CloseControlMessage(), 8, b"\x03\xe8"),
         (CloseControlMessage(1001, "bye"), 8, b"\x03\xe9bye"),
         (CloseControlMessage(1005), 8, b""),
+        (CloseControlMessage(None), 8, b""),
     ],
 )
 def test_a_message_is_bytes_and_one_frame(message: Message, opcode: int, data: bytes) -> None:

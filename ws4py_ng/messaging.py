@@ -167,12 +167,12 @@ class BinaryMessage(Message):
 class CloseControlMessage(Message):
     """Hold a Close: ``code``, and ``reason`` as bytes. ``data`` is both, as on the wire.
 
-    Code 1005 stands for a Close frame without any (RFC 6455 7.1.5).
+    Code 1005, or None, stands for a Close frame without any (RFC 6455 7.1.5).
     """
 
-    def __init__(self, code: int = NORMAL_CLOSURE, reason: Data = "") -> None:
+    def __init__(self, code: int | None = NORMAL_CLOSURE, reason: Data = "") -> None:
         self.encoding = "utf-8"
-        self.code = code
+        self.code = code = NO_STATUS_RECEIVED if code is None else code
         self.reason = self._to_bytes(reason)
         payload = b"" if code == NO_STATUS_RECEIVED else _pack_code(code) + self.reason
         super().__init__(CLOSE, payload)

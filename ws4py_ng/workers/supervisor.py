@@ -260,8 +260,8 @@ class Supervisor:
         reports = await asyncio.gather(*(child.report() for child in children))
         slots = dict(self._retired)
         for child, figures in zip(children, reports, strict=True):
-            # Who has ended meanwhile is among the retired.
-            if figures is not None and not child.gone.is_set():
+            # Who was buried meanwhile is among the retired.
+            if figures is not None and child in self._all:
                 before = slots.get(child.slot)
                 slots[child.slot] = figures if before is None else before + figures
         text = render({str(slot): figures for slot, figures in sorted(slots.items())})

@@ -19,7 +19,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import isfinite
 from secrets import token_hex
 from typing import Any, ClassVar
@@ -122,15 +122,6 @@ class Viewer(WebSocket):
     def _say(self, what: dict[str, Any]) -> None:
         # Whoever is served in an event loop could await this: it is a few bytes, and may be ignored.
         self.send(json.dumps(what))
-
-
-ORDERS: dict[str, Callable[[Viewer, dict[str, Any]], None]] = {
-    "hello": Viewer._hello,
-    "join": Viewer._join,
-    "leave": Viewer._leave,
-    "ping": Viewer._ping,
-    "slow": Viewer._slow,
-}
 
 
 class Dashboard:

@@ -154,6 +154,11 @@ def test_a_message_that_is_too_long_for_a_close_frame_is_cut() -> None:
     assert (4001, "ü" * 61) == (caught.value.code, caught.value.reason)
 
 
+def test_no_reason_and_no_size_may_be_0_as_well() -> None:
+    with serving(lambda ws: ws.close(0), max_message_size=0) as port, connect(url(port)) as ws:
+        assert 1000 == close_code(ws)
+
+
 def test_nothing_is_written_behind_the_close_frame() -> None:
     with serving(lambda ws: ws.close()) as port, socket.create_connection(("127.0.0.1", port), WAIT) as sock:
         head = ("GET /echo HTTP/1.1", "Host: localhost", "Upgrade: websocket", "Connection: Upgrade")

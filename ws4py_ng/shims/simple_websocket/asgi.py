@@ -96,7 +96,7 @@ class WebSocketASGI:
         """Close with a code, 1000 if there is none, and a message. Raises ConnectionClosed if that was done before."""
         if not self.connected:
             raise ConnectionClosed(self.close_reason, self.close_message)
-        code = NORMAL_CLOSURE if reason is None else int(reason)
+        code = int(reason or NORMAL_CLOSURE)
         self._ended(code, message)
         await self._send({"type": "websocket.close", "code": code, "reason": message or ""})
 

@@ -30,8 +30,8 @@ class Request:
 
 
 def limits_of(ping_interval: float | None, max_message_size: int | None) -> Limits:
-    """Make limits of these options; without them ours hold."""
-    limits = LIMITS if max_message_size is None else replace(LIMITS, max_message_size=max_message_size)
+    """Make limits of these options; without them, as with 0, ours hold."""
+    limits = replace(LIMITS, max_message_size=max_message_size) if max_message_size else LIMITS
     if ping_interval:
         limits = replace(limits, ping_interval=ping_interval, ping_timeout=ping_interval)
     return limits
@@ -94,7 +94,7 @@ class Connected(Reserving):
         """
         self._check_open()
         said = (message or "").encode()[:MAX_CLOSE_REASON].decode("utf-8", "ignore")
-        return self._ws.close(NORMAL_CLOSURE if reason is None else int(reason), said)
+        return self._ws.close(int(reason or NORMAL_CLOSURE), said)
 
 
 def payload_of(data: object) -> tuple[Any, bool]:

@@ -97,6 +97,12 @@ def test_a_bad_request_never_reaches_the_application(running: Running) -> None:
         assert b" 400 " in peer.take_head().split(b"\r\n")[0]
 
 
+def test_a_target_may_be_the_whole_url(running: Running) -> None:
+    with Peer(socket.create_connection(("127.0.0.1", running.port))) as peer:
+        peer.send(request(("Host", "a.example"), line="GET http://a.example/denied HTTP/1.1"))
+        assert b" 418 " in peer.take_head().split(b"\r\n")[0]
+
+
 def test_uvicorns_limits_are_ours(running: Running) -> None:
     with opened(running) as ws:
         ws.send(bytes(100_001))

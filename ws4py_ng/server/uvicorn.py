@@ -24,6 +24,7 @@ from ..codes import DRAIN_REASON, GOING_AWAY, INTERNAL_ERROR, NORMAL_CLOSURE
 from ..exc import ConnectionClosed, HandshakeError
 from ..extensions import PerMessageDeflateFactory
 from ..handshake import Accepted, Headers, Request, Response, ServerPolicy, negotiate, receive_request, refuse
+from ..handshake.environ import split_target
 from ..limits import DEFAULT_LIMITS, Limits
 from ..transports.aio import AsyncioTransport
 from ..transports.parting import Parting
@@ -143,7 +144,7 @@ class WSProtocol(asyncio.Protocol):
         return negotiate(self._request, policy)
 
     def _scope_of(self, request: Request) -> Scope:
-        path, _, query = request.target.partition("?")
+        _, path, query = split_target(request.target)
         secure = self._transport.get_extra_info("sslcontext") is not None
         root = self._config.root_path
         return {

@@ -76,14 +76,8 @@ def maker_of(handler: Callable[..., Any]) -> Callable[..., Any]:
 
     A function is one that serves if it can be called with a WebSocket alone.
     """
-    if isinstance(handler, type):
-        return handler
-    try:
-        signature(handler).bind(None)
-        is_factory = takes(handler, 4)
-    except (TypeError, ValueError):
-        return handler
-    return handler if is_factory else class_of(handler, "threads")
+    serves = not isinstance(handler, type) and takes(handler, 1) and not takes(handler, 4)
+    return class_of(handler, "threads") if serves else handler
 
 
 async def outlast(ws: Any) -> None:

@@ -95,7 +95,7 @@ class WebSocket:
             with suppress(TypeError):
                 message = bytes(memoryview(message))
         if binary is None:
-            binary = isinstance(message, bytes | bytearray | memoryview)
+            binary = isinstance(message, bytes)
         if binary and isinstance(message, str):
             message = message.encode("utf-8")
         elif not isinstance(message, str | bytes | bytearray | memoryview):

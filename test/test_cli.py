@@ -8,6 +8,7 @@ import shlex
 import signal
 import socket
 import sys
+import textwrap
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -214,6 +215,32 @@ def test_a_second_signal_does_not_wait_for_the_peers() -> None:
         program.send_signal()
         while b"\x88" not in client.recv(4096):  # the Close frame, which is not answered
             pass
+        program.send_signal()
+        assert 130 == program.status()
+        assert [] == program.errors()
+
+
+def test_a_second_signal_interrupts_no_shutdown() -> None:
+    # In a lock's code it would leave the lock in disorder, and end in a traceback.
+    code = """
+        import signal, sys, threading
+        from ws4py_ng.cli import main
+        from ws4py_ng.server import threadedserver
+
+        class Slow(threadedserver.Server):
+            def shutdown(self):
+                try:
+                    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+                    threading.Event().wait()
+                except KeyboardInterrupt:
+                    sys.stderr.write("disturbed")
+                    raise
+
+        threadedserver.Server = Slow
+        sys.exit(main(["serve", "--port", "0"]))
+    """
+    with Program([sys.executable, "-c", textwrap.dedent(code)]) as program:
+        url_from(program)
         program.send_signal()
         assert 130 == program.status()
         assert [] == program.errors()

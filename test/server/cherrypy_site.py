@@ -49,10 +49,24 @@ class Site:
     def beating(self) -> None: ...
 
 
-def announce() -> None:
-    """Say where we listen, when everything has started."""
-    sys.stdout.write(f"listening on {cherrypy.server.httpserver.bind_addr[1]}\n")
-    sys.stdout.flush()
+def announce_starts() -> None:
+    """Say where we listen, each time that the engine has started.
+
+    Not at its "start": a SIGTERM that comes before its last listener has returned ends CherryPy with status 70.
+    """
+    fresh = [False]
+
+    def note_start() -> None:
+        fresh[0] = True
+
+    def look() -> None:
+        if fresh[0] and cherrypy.engine.state == cherrypy.engine.states.STARTED:
+            fresh[0] = False
+            sys.stdout.write(f"listening on {cherrypy.server.httpserver.bind_addr[1]}\n")
+            sys.stdout.flush()
+
+    cherrypy.engine.subscribe("start", note_start, priority=90)
+    cherrypy.engine.subscribe("main", look)
 
 
 def restart() -> None:
@@ -87,7 +101,7 @@ def main() -> None:
         settings |= {"server.ssl_module": "builtin", "server.ssl_certificate": certificate}
         settings |= {"server.ssl_private_key": key}
     cherrypy.config.update(settings)
-    cherrypy.engine.subscribe("start", announce, priority=90)
+    announce_starts()
     common = {
         "tools.websocket.on": True,
         "tools.websocket.handler_cls": EchoWebSocket,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any
 
 import cherrypy
 
+from test.server.cherrypy_site import announce_starts
 from test.server.wsgi_hosts import CERTIFICATE, KEY, SHORT
 from ws4py_ng.server.cherrypyserver import WebSocketPlugin, WebSocketTool
 from ws4py_ng.server.seats import MAX_CONNECTIONS
@@ -16,12 +16,6 @@ from .contract import Options
 from .diary import watch_logs
 from .handlers import routes
 from .rows_wsgi import OPTIONS
-
-
-def announce() -> None:
-    """Say where we listen, when everything has started."""
-    sys.stdout.write(f"listening on {cherrypy.server.httpserver.bind_addr[1]}\n")
-    sys.stdout.flush()
 
 
 def main() -> None:
@@ -61,7 +55,7 @@ def main() -> None:
         files = {"server.ssl_certificate": os.environ[CERTIFICATE], "server.ssl_private_key": os.environ[KEY]}
         settings |= {"server.ssl_module": "builtin", **files}
     cherrypy.config.update(settings)
-    cherrypy.engine.subscribe("start", announce, priority=90)
+    announce_starts()
     cherrypy.quickstart(root, "/", config)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import signal
 import socket
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ..server.threadedserver import Server, serve
@@ -15,7 +15,8 @@ from .console import Failure
 
 __all__ = ["address_of", "explained", "listen", "run_until_stopped", "shown_address"]
 
-FOREVER = 3600.0
+STOPS = (signal.SIGINT, signal.SIGTERM)
+DONE = b"\0"  # no signal has that number
 
 
 def listen(handlers: Any, host: str, port: int, way_out: str = "choose another by --port", **options: Any) -> Server:
@@ -53,20 +54,56 @@ def shown_address(host: str, address: Any) -> str:
 
 
 def run_until_stopped(server: Server, announce: Callable[[], None]) -> int:
-    """Serve until Ctrl-C or SIGTERM, then close every connection with 1001.
+    """Serve until Ctrl-C or SIGTERM, then close every connection with 1001; return the exit status.
 
     A second Ctrl-C does not wait for the peers.
     """
-    with server:
+    with _stops() as (told, tell):
+
+        def leave() -> None:
+            try:
+                server.shutdown()
+            finally:
+                with suppress(OSError):  # nobody waits for that any more
+                    tell.send(DONE)
+
+        ending = threading.Thread(target=leave, name="ws4py_ng end", daemon=True)
         try:
-            # Set, not inherited: a shell's background job would have SIGINT ignored.
-            for name in ("SIGINT", "SIGTERM"):
-                signal.signal(getattr(signal, name), signal.default_int_handler)
             server.start()
             announce()
-            # This thread does nothing else, so that the signal interrupts nothing.
-            while True:
-                time.sleep(FOREVER)
-        except KeyboardInterrupt:
-            pass
+        except BaseException:
+            server.shutdown()
+            raise
+        _wait_for(STOPS, told)
+        ending.start()
+        if _wait_for((*STOPS, DONE[0]), told) in STOPS:
+            raise KeyboardInterrupt
     return 0
+
+
+@contextmanager
+def _stops() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Get the numbers of Ctrl-C and SIGTERM through sockets.
+
+    An exception would come wherever the main thread is: in the midst of a lock's code, which leaves the lock
+    in disorder, or just before a call that waits, which waits then none the less.
+    """
+    told, tell = socket.socketpair()
+    with told, tell:
+        tell.setblocking(False)
+        before = signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
+        # Set, not inherited: a shell's background job would have SIGINT ignored.
+        for number in STOPS:
+            signal.signal(number, lambda number, frame: None)
+        try:
+            yield told, tell
+        finally:
+            signal.set_wakeup_fd(before)
+            for number in STOPS:
+                signal.signal(number, signal.default_int_handler)
+
+
+def _wait_for(numbers: Sequence[int], told: socket.socket) -> int:
+    while (number := told.recv(1)[0]) not in numbers:
+        pass
+    return number

@@ -272,6 +272,16 @@ def test_the_proxy_listens_on_an_address_of_ipv6(tmp_path: Path) -> None:
         assert b"HTTP/1.1 502 Bad Gateway\r\n" == answered(int(found[1]), "::1")
 
 
+def test_the_proxy_ends_by_sigterm_as_by_ctrl_c(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.wscap"
+    with Program([*WS4PY_NG, "capture", "ws://127.0.0.1:1/", "--output", str(trace)]) as proxy:
+        port = int(proxy.line().split(":")[-1].rstrip("/"))
+        assert b"HTTP/1.1 502 Bad Gateway\r\n" == answered(port)
+        proxy.send_signal(signal.SIGTERM)
+        assert 0 == proxy.status()
+    assert 1 == len(read(trace).connections)
+
+
 def test_the_proxy_passes_over_who_has_left_before_it_was_accepted(tmp_path: Path) -> None:
     with nobody() as url, Program([*WS4PY_NG, "capture", url, "--output", str(tmp_path / "trace.wscap")]) as proxy:
         port = int(proxy.line().split(":")[-1].rstrip("/"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import selectors
 import socket
 import ssl
 import threading
@@ -22,6 +23,7 @@ from ..uri import URI, parse_uri
 from . import options
 from .console import Failure, log_to_stderr, note, printable, say
 from .explain import explain
+from .serving import STOPS, shown_address, stops
 
 __all__ = ["Proxy", "add_command"]
 
@@ -31,7 +33,7 @@ EPILOG = """\
 Point the client to the address that is printed. Host and Origin are rewritten to those of the server,
 the path is the client's, or that of the URL where the client asks for /. Authorization and cookies are
 redacted in the file, not on the way; of a connection that does not become a WebSocket only the first request
-and the head of its answer are recorded. Ctrl-C ends it; what was written until then can be read at any time:
+and the head of its answer are recorded. Ctrl-C and SIGTERM end it; what was written until then can be read at any time:
 `ws4py-ng inspect --follow trace.wscap`.
 """
 READ_SIZE = 65536
@@ -60,7 +62,7 @@ def add_command(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Record until Ctrl-C."""
+    """Record until Ctrl-C or SIGTERM."""
     log_to_stderr(arguments.verbose)
     try:
         uri = parse_uri(arguments.url)
@@ -70,20 +72,33 @@ def run(arguments: argparse.Namespace) -> int:
         listener = socket.create_server((arguments.host, arguments.listen), family=family_of(arguments.host))
     except (ValueError, OSError) as error:
         raise Failure(str(error)) from error
-    host, port = listener.getsockname()[:2]
-    say(f"listening on ws://{f'[{host}]' if ':' in host else host}:{port}/")
-    proxy = Proxy(uri, capture, context)
+    _carry_all(listener, Proxy(uri, capture, context))
+    return 0
+
+
+def _carry_all(listener: socket.socket, proxy: Proxy) -> None:
+    """Accept until Ctrl-C or SIGTERM."""
     shortage = Shortage()
-    with listener, suppress(KeyboardInterrupt):
+    with listener, stops() as (told, _), selectors.DefaultSelector() as selector:
+        say(f"listening on ws://{shown_address('', listener.getsockname())}/")
+        listener.setblocking(False)
+        for sock in (listener, told):
+            selector.register(sock, selectors.EVENT_READ)
         while True:
+            ready = [key.fileobj for key, _ in selector.select()]
+            if told in ready and told.recv(1)[0] in STOPS:
+                return
+            if listener not in ready:
+                continue
             try:
                 sock, peer = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionError):
+                continue  # the peer has thought better of it
             except OSError as error:  # of descriptors, say; what is open goes on
                 shortage.log(error)
                 time.sleep(BACK_OFF)
                 continue
             threading.Thread(target=proxy.serve, args=(sock, peer), daemon=True).start()
-    return 0
 
 
 class Proxy:

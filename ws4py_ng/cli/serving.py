@@ -1,4 +1,4 @@
-"""What `serve` and `demo` share: listen or say why not, run until a signal, drain."""
+"""What the commands that listen share: listen or say why not, run until a signal, drain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from ..server.threadedserver import Server, serve
 from .console import Failure
 
-__all__ = ["address_of", "explained", "listen", "run_until_stopped", "shown_address"]
+__all__ = ["STOPS", "address_of", "explained", "listen", "run_until_stopped", "shown_address", "stops"]
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 DONE = b"\0"  # no signal has that number
@@ -58,7 +58,7 @@ def run_until_stopped(server: Server, announce: Callable[[], None]) -> int:
 
     A second Ctrl-C does not wait for the peers.
     """
-    with _stops() as (told, tell):
+    with stops() as (told, tell):
 
         def leave() -> None:
             try:
@@ -82,7 +82,7 @@ def run_until_stopped(server: Server, announce: Callable[[], None]) -> int:
 
 
 @contextmanager
-def _stops() -> Iterator[tuple[socket.socket, socket.socket]]:
+def stops() -> Iterator[tuple[socket.socket, socket.socket]]:
     """Get the numbers of Ctrl-C and SIGTERM through sockets.
 
     An exception would come wherever the main thread is: in the midst of a lock's code, which leaves the lock

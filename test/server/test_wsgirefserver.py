@@ -411,6 +411,38 @@ def test_server_close_says_1001_to_one_whose_request_has_not_returned(monkeypatc
         returns.set()
 
 
+def test_ctrl_c_while_a_request_begins_lets_its_websocket_be_closed_with_1001(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = WebSocketWSGIApplication(handler_cls=echo_spy())
+    server: Any = make_server("127.0.0.1", 0, app, server_class=WSGIServer, handler_class=Handler)
+    server.initialize_websockets_manager()
+    monkeypatch.setattr(Handler, "lines", [], raising=False)
+    peers: list[Peer] = []
+    start = threading.Thread.start
+
+    def start_and_be_interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == "WSGI request":
+            peers[0].send(frame(1, b"here"))
+            assert peers[0].take_head().startswith(b"HTTP/1.1 101 ")
+            assert (1, b"here") == peers[0].take_frame()
+            assert eventually(lambda: not thread.is_alive())
+            raise KeyboardInterrupt
+
+    with Peer(socket.create_connection(server.server_address[:2], WAIT)) as peer:
+        peers.append(peer)
+        peer.send(request(port=server.server_port))
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", start_and_be_interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                server.handle_request()
+        closing = threading.Thread(target=server.server_close)
+        closing.start()
+        assert (8, b"\x03\xe9Server is shutting down") == peer.take_frame()
+        peer.send(close_frame(1001))
+        assert b"" == peer.take_rest()
+        closing.join(WAIT)
+
+
 def test_a_server_whose_manager_is_missing_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     with echoing(manager=False) as (running, kind), running.join() as peer:
         assert b"" == peer.take_rest()

@@ -21,6 +21,7 @@ import threading
 from contextlib import suppress
 from time import monotonic
 from typing import Any
+from weakref import WeakSet
 from wsgiref.simple_server import ServerHandler, WSGIRequestHandler
 from wsgiref.simple_server import WSGIServer as _WSGIServer
 
@@ -231,6 +232,8 @@ class WSGIServer(_WSGIServer):
     def __init__(self, *args: Any, **options: Any) -> None:
         self._lock = threading.Lock()
         self._threads: dict[Any, threading.Thread] = {}
+        # Connections that their threads close, and nobody else.
+        self._begun: WeakSet[Any] = WeakSet()
         self._kept: set[Any] = set()
         self._closed = False
         super().__init__(*args, **options)
@@ -271,7 +274,12 @@ class WSGIServer(_WSGIServer):
         thread = threading.Thread(target=self._process, args=arguments, name="WSGI request", daemon=True)
         with self._lock:
             self._threads[request] = thread
-        thread.start()
+            self._begun.add(request)
+        try:
+            thread.start()
+        except RuntimeError:  # there are no threads left
+            self._begun.discard(request)
+            raise
 
     def _process(self, request: Any, client_address: Any) -> None:
         try:
@@ -282,8 +290,14 @@ class WSGIServer(_WSGIServer):
             self.shutdown_request(request)
 
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection whose request is answered, unless it has become a WebSocket."""
+        """Close a connection whose request is answered, unless it has become a WebSocket.
+
+        Of one that has a thread only that does: socketserver calls this as well when Ctrl-C comes
+        while it begins the thread.
+        """
         with self._lock:
+            if request in self._begun and self._threads.get(request) is not threading.current_thread():
+                return
             kept = request in self._kept
             self._kept.discard(request)
             self._threads.pop(request, None)

@@ -56,7 +56,7 @@ def others_run_while_it_connects(library: Library) -> None:
             library.sleep(0.01)
 
     ticking = library.spawn(tick)
-    client = library.client_class(url, limits=Limits(open_timeout=0.5))
+    client = library.client_class(url, limits=Limits(open_timeout=1))
     assert "open_timeout" in str(expect(TimeoutError, client.connect))
     assert len(ticks) > 5
     library.module.kill(ticking)

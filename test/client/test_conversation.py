@@ -279,7 +279,7 @@ def test_a_server_that_answers_our_close_but_stays_is_left_after_close_timeout()
 
     with (
         RawServer(upgrading(script)) as server,
-        open_client(server.url, limits=Limits(close_timeout=0.3)) as client,
+        open_client(server.url, limits=Limits(close_timeout=1)) as client,
     ):
         client.close(1000)
         assert (1000, b"bye") == get(client.endings)

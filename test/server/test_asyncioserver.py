@@ -158,7 +158,7 @@ def test_who_is_not_answered_by_process_request_is_not_kept(run: Run, leaves: bo
                 given_up.set()
             return None
 
-        limits = QUIET if leaves else Limits(open_timeout=0.3)
+        limits = QUIET if leaves else Limits(open_timeout=1)
         async with serve(EchoWebSocket, port=0, process_request=never, limits=limits) as server:
             async with await dial(server) as peer:
                 await asked.wait()

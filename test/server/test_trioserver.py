@@ -291,7 +291,7 @@ async def test_process_request_may_be_async() -> None:
         await stream.send_all(close_frame(1000))
         assert close_frame(1000, mask=False) == await rest(stream)
         await stream.aclose()
-    async with serve(Echo, port=0, process_request=answer, limits=Limits(open_timeout=0.1)) as server:
+    async with serve(Echo, port=0, process_request=answer, limits=Limits(open_timeout=1)) as server:
         stream = await trio.open_tcp_stream("127.0.0.1", server.port)
         await stream.send_all(request(port=server.port, line="GET /slow HTTP/1.1"))
         assert (await rest(stream)).startswith(b"HTTP/1.1 408 ")

@@ -234,14 +234,14 @@ def test_h34_every_split_of_request_and_frame_is_the_same(server: Server) -> Non
     ids=["nothing", "one byte", "all but the end"],
 )
 def test_h35_a_request_that_does_not_end_is_given_up(sent: bytes, status: int | None) -> None:
-    with running(spy(), limits=Limits(open_timeout=0.3)) as server, connect(server) as peer:
+    with running(spy(), limits=Limits(open_timeout=1)) as server, connect(server) as peer:
         peer.send(sent)
         answer = peer.take_rest()
         assert status == (parsed(answer)[0] if answer else None)
 
 
 def test_h35_a_drip_does_not_lengthen_the_time() -> None:
-    with running(echo_spy(), limits=Limits(open_timeout=0.3)) as server, connect(server) as peer:
+    with running(echo_spy(), limits=Limits(open_timeout=1)) as server, connect(server) as peer:
         peer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         gone = threading.Event()
 
@@ -266,7 +266,7 @@ def test_h35_a_drip_does_not_lengthen_the_time() -> None:
 
 def test_h35_tls_that_does_not_begin_is_given_up() -> None:
     with (
-        running(spy(), limits=Limits(open_timeout=0.3), ssl_context=server_context()) as server,
+        running(spy(), limits=Limits(open_timeout=1), ssl_context=server_context()) as server,
         connect(server) as peer,
     ):
         assert b"" == peer.take_rest()

@@ -262,7 +262,7 @@ def test_the_contract_of_ws4py_is_kept() -> None:
 
 
 def test_a_slow_head_holds_up_nobody_and_has_a_bounded_time() -> None:
-    with echoing(limits=Limits(open_timeout=0.3)) as (running, _):
+    with echoing(limits=Limits(open_timeout=1)) as (running, _):
         begun = monotonic()
         with running.connect() as slow, running.connect() as silent, running.join() as fine:
             slow.send(b"GET / HTTP/1.1\r\nX-Slow: ")
@@ -272,7 +272,7 @@ def test_a_slow_head_holds_up_nobody_and_has_a_bounded_time() -> None:
                 slow.send(b"x")
                 with suppress(TimeoutError):
                     answer = slow.sock.recv(1000)
-            assert 0.25 < monotonic() - begun < WAIT / 2
+            assert 0.9 < monotonic() - begun < WAIT / 2
             assert b" 408 " in answer
             assert b"" == silent.take_rest()
             assert echoes(fine)
@@ -295,9 +295,9 @@ def test_a_body_is_not_bounded_as_the_head_is() -> None:
         start_response("200 OK", [])
         return [str(len(body)).encode("ascii")]
 
-    with serving(app, limits=Limits(open_timeout=0.1)) as running, running.connect() as peer:
+    with serving(app, limits=Limits(open_timeout=1)) as running, running.connect() as peer:
         peer.send(request(("Content-Length", "300000"), line="POST / HTTP/1.1"))
-        threading.Event().wait(0.2)
+        threading.Event().wait(1.2)
         peer.send(b"x" * 300_000)
         peer.take_head()
         assert b"300000" == peer.take_rest()

@@ -42,13 +42,16 @@ class WebSocketClient(WebSocketBaseClient):
     ) -> None:
         super().__init__(url, protocols, extensions, heartbeat_freq, ssl_options, headers, exclude_headers, **options)
         self._th = threading.Thread(target=self._run, name="WebSocketClient", daemon=True)
-        self._done = threading.Event()
+        self._running = threading.Lock()
+        self._running.acquire()
+        self._has_run = False
 
     def _run(self) -> None:
         try:
             self.run()
         finally:
-            self._done.set()
+            self._has_run = True
+            self._running.release()
 
     @property
     def daemon(self) -> bool:
@@ -69,9 +72,15 @@ class WebSocketClient(WebSocketBaseClient):
 
     def run_forever(self) -> None:
         """Wait until the connection has ended and `closed` has returned; Ctrl-C gets through."""
-        # Not by join(): before Python 3.13, a Ctrl-C in there makes it take the thread for ended.
-        while self._th.ident is not None and not self._done.wait(1.0):
+        while self._th.ident is not None and not self._ends_within(1.0):
             pass
+
+    def _ends_within(self, seconds: float) -> bool:
+        # Not by join(): before Python 3.13, a Ctrl-C in there makes it take the thread for ended. Nor by an
+        # Event, whose lock it may leave in disorder.
+        if self._running.acquire(timeout=seconds):
+            self._running.release()
+        return self._has_run
 
 
 class Connection(BlockingBlock, BlockingReceiver, WebSocketClient):

@@ -263,7 +263,7 @@ class Client(Base):
 
     def _left(self) -> None:
         # The server has the rest of our last words, and of the handshake, before a program ends.
-        self._client._done.wait(LAST_WORDS)
+        self._client._ends_within(LAST_WORDS)
 
 
 def websocket_url(url: str) -> str:

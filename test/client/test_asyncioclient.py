@@ -254,7 +254,7 @@ def test_a_server_that_says_nothing_is_given_up(run: Any, scheme: str) -> None:
 def test_a_refusal_without_an_end_is_a_refusal(run: Any) -> None:
     async def main() -> None:
         with pytest.raises(HandshakeError) as caught:
-            await Client(slow.url, limits=Limits(open_timeout=0.1)).connect()
+            await Client(slow.url, limits=Limits(open_timeout=1)).connect()
         assert 403 == caught.value.status
 
     with saying(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nbecause") as slow:

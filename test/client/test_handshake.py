@@ -303,7 +303,7 @@ def test_a_body_that_does_not_end_does_not_hide_the_refusal() -> None:
         peer.take_rest()
 
     with RawServer(script) as server:
-        client = WebSocketClient(server.url, limits=Limits(open_timeout=0.3))
+        client = WebSocketClient(server.url, limits=Limits(open_timeout=1))
         with pytest.raises(HandshakeError, match="403 Forbidden"):
             client.connect()
 

@@ -30,11 +30,14 @@ class Toy(Line):
         self.ordered = ordered
         self.sent: list[tuple[str, bytes]] = []
         self.failures: list[Exception] = []
+        self.away = False
         self.lose_after_sending = False
         self.brings_back = ordered
         self.lost: asyncio.Event | None = None
 
     async def _connect(self) -> None:
+        if self.away:
+            raise OSError("not yet")
         if self.failures:
             raise self.failures.pop(0)
         self.lost = asyncio.Event()

@@ -73,10 +73,12 @@ export class Live {
   lost(code, reason) {
     this.socket = null;
     this.lastRtt = null;
+    // An attempt that comes to nothing says less than what it was lost by.
+    if (!this.attempt || code !== 1006 || reason) this.cause = { code, reason };
     const pause = Math.min(FIRST_PAUSE_MS * 2 ** this.attempt, LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2);
     this.attempt += 1;
     this.timer = setTimeout(() => this.connect(), pause);
-    this.on.lost({ code, reason, pause, attempt: this.attempt });
+    this.on.lost({ ...this.cause, pause, attempt: this.attempt });
   }
 
   tryNow() {

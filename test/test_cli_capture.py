@@ -231,7 +231,7 @@ def test_an_empty_name_for_a_capture_is_refused(command: list[str]) -> None:
 def test_the_proxy_answers_for_a_server_that_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "trace.wscap"
     with nobody() as url, Program([*WS4PY_NG, "capture", url, "--output", str(path)]) as proxy:
-        port = int(proxy.line().split(":")[-1].rstrip("/"))
+        port = port_from(proxy)
         with socket.create_connection(("127.0.0.1", port), timeout=WAIT) as client, client.makefile("rb") as answer:
             client.sendall(request())
             said = answer.read()
@@ -241,6 +241,11 @@ def test_the_proxy_answers_for_a_server_that_is_not_there(tmp_path: Path) -> Non
     assert said.startswith(b"HTTP/1.1 502 Bad Gateway\r\n")
     assert b"connection refused; is the server running" in said
     assert said == read(path).connection().outgoing()
+
+
+def port_from(proxy: Program) -> int:
+    """Read the port that the proxy prints."""
+    return int(proxy.line().split(":")[-1].rstrip("/"))
 
 
 def answered(port: int, host: str = "127.0.0.1") -> bytes:
@@ -253,7 +258,7 @@ def test_the_proxy_goes_on_when_it_has_no_descriptor_left_for_a_while(tmp_path: 
     with nobody() as url:
         command = [*WS4PY_NG, "capture", url, "--output", str(tmp_path / "trace.wscap")]
         with Program(["sh", "-c", 'ulimit -n 24 && exec "$@"', "sh", *command]) as proxy:
-            port = int(proxy.line().split(":")[-1].rstrip("/"))
+            port = port_from(proxy)
             with ExitStack() as many:
                 for _ in range(24):
                     many.enter_context(socket.create_connection(("127.0.0.1", port), timeout=WAIT))
@@ -275,7 +280,7 @@ def test_the_proxy_listens_on_an_address_of_ipv6(tmp_path: Path) -> None:
 def test_the_proxy_ends_by_sigterm_as_by_ctrl_c(tmp_path: Path) -> None:
     trace = tmp_path / "trace.wscap"
     with Program([*WS4PY_NG, "capture", "ws://127.0.0.1:1/", "--output", str(trace)]) as proxy:
-        port = int(proxy.line().split(":")[-1].rstrip("/"))
+        port = port_from(proxy)
         assert b"HTTP/1.1 502 Bad Gateway\r\n" == answered(port)
         proxy.send_signal(signal.SIGTERM)
         assert 0 == proxy.status()
@@ -284,7 +289,7 @@ def test_the_proxy_ends_by_sigterm_as_by_ctrl_c(tmp_path: Path) -> None:
 
 def test_the_proxy_passes_over_who_has_left_before_it_was_accepted(tmp_path: Path) -> None:
     with nobody() as url, Program([*WS4PY_NG, "capture", url, "--output", str(tmp_path / "trace.wscap")]) as proxy:
-        port = int(proxy.line().split(":")[-1].rstrip("/"))
+        port = port_from(proxy)
         proxy.send_signal(signal.SIGSTOP)
         with socket.create_connection(("127.0.0.1", port), timeout=WAIT) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

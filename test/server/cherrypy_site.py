@@ -54,14 +54,16 @@ def announce_starts() -> None:
 
     Not at its "start": a SIGTERM that comes before its last listener has returned ends CherryPy with status 70.
     """
-    fresh = [False]
+    is_fresh = False
 
     def note_start() -> None:
-        fresh[0] = True
+        nonlocal is_fresh
+        is_fresh = True
 
     def look() -> None:
-        if fresh[0] and cherrypy.engine.state == cherrypy.engine.states.STARTED:
-            fresh[0] = False
+        nonlocal is_fresh
+        if is_fresh and cherrypy.engine.state == cherrypy.engine.states.STARTED:
+            is_fresh = False
             sys.stdout.write(f"listening on {cherrypy.server.httpserver.bind_addr[1]}\n")
             sys.stdout.flush()
 

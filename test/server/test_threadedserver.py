@@ -241,7 +241,7 @@ def test_200_connections_of_which_20_do_not_read_are_left_in_time(tls: bool) -> 
     took = time.monotonic() - begun
     for reader in readers:
         reader.join(WAIT)
-    assert took < deaf  # seconds: close_timeout passes for all of them at once, not for one after the other
+    assert took < 2 + 1 + 1  # close_timeout, a second to cut off, and one for a loaded machine
     endings = [get(kind.endings).code for _ in range(number)]
     assert {1001: number - deaf, 1006: deaf} == {code: endings.count(code) for code in set(endings)}
     join_threads("ws4py_ng connection")

@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from ..server.threadedserver import Server, serve
@@ -67,15 +67,13 @@ def run_until_stopped(server: Server, announce: Callable[[], None]) -> int:
                 with suppress(OSError):  # nobody waits for that any more
                     tell.send(DONE)
 
-        ending = threading.Thread(target=leave, name="ws4py_ng end", daemon=True)
-        try:
+        with ExitStack() as undo:
+            undo.callback(server.shutdown)
             server.start()
             announce()
-        except BaseException:
-            server.shutdown()
-            raise
+            undo.pop_all()
         _wait_for(STOPS, told)
-        ending.start()
+        threading.Thread(target=leave, name="ws4py_ng end", daemon=True).start()
         if _wait_for((*STOPS, DONE[0]), told) in STOPS:
             raise KeyboardInterrupt
     return 0

@@ -44,7 +44,7 @@ class WebSocketClient(WebSocketBaseClient):
         self._th = threading.Thread(target=self._run, name="WebSocketClient", daemon=True)
         self._running = threading.Lock()
         self._running.acquire()
-        self._has_run = False
+        self._has_run = False  # the lock alone does not tell: who was interrupted behind acquire() holds it
 
     def _run(self) -> None:
         try:
